@@ -1,0 +1,57 @@
+"""Handwritten digits on photographs: the default recipe, which needs no download.
+
+A small residual U-Net learns 11 classes (background, digits 0-9) on scenes of scikit-learn's real
+digits over its real photographs. Every operand of every convolution, forward and backward, is an
+8-bit integer; `--config.policy=FLOAT` trains the same network in float32.
+
+    ./bazelw run //tools:train
+    ./bazelw run //tools:train -- --config=configs/digits.py --config.policy=FLOAT \
+        --workdir=/tmp/digits-float
+
+Time: to be measured. Score on the held-out scenes (val): to be measured.
+"""
+
+from ml_collections import ConfigDict
+
+
+def get_config() -> ConfigDict:
+    """The recipe, with what each key means."""
+    config = ConfigDict()
+
+    # What is quantized, and how: a preset of tfquantseg.policy for all layers, and before it
+    # exceptions ((layer-name pattern, preset), ...), of which the first that matches wins.
+    config.policy = "INTEGER"
+    config.rules = ()
+
+    # A model of tfquantseg.models, and its arguments.
+    config.model = ConfigDict()
+    config.model.name = "residual_unet"
+    config.model.args = ConfigDict({"width": 16})
+
+    # A data set of tfquantseg.data, its options, and the splits to train and to validate on.
+    config.data = ConfigDict()
+    config.data.name = "digits"
+    config.data.options = ConfigDict({"size": (96, 96), "seed": 0})
+    config.data.train = "train"
+    config.data.val = "val"
+    config.data.size = (96, 96)  # height, width
+    config.data.fit = "crop"  # or "resize": how an image gets that size in training
+    config.data.flip = False  # a mirrored digit is no digit
+    config.data.multiple = 8  # the model's stride: evaluation pads to it and crops back
+    config.data.batch = 8
+
+    config.loss = "softmax_cross_entropy"  # or "mse_one_hot"
+
+    # The learning rate lies on a grid of powers of two, and is halved before each of these steps.
+    config.optimizer = ConfigDict()
+    config.optimizer.learning_rate = 2.0**-4
+    config.optimizer.momentum = 0.875
+    config.optimizer.decay = 0.0
+    config.optimizer.boundaries = (800, 1200, 1400)
+
+    config.steps = 1500
+    config.seed = 0  # of initial weights, order of the data, stochastic rounding
+    config.evaluate_every = 500  # steps; the last is always evaluated and saved
+    config.checkpoint_every = 250
+    config.keep = 2  # so many of the latest checkpoints, beside the best
+    return config

@@ -1,0 +1,289 @@
+"""Audit: what the convolution kernels of one real training step received.
+
+The step is traced, and in its graph every convolution kernel is found by its type, whoever made
+it. What its two operands hold is then computed from those very tensors. Nothing is asked of the
+layers but what they promise; so a layer that multiplied anything else would be seen.
+"""
+
+import dataclasses
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfquantseg.layers import QuantConv2D, QuantConv2DTranspose, QuantDepthwiseConv2D
+from tfquantseg.numerics import PRODUCTS
+
+FLOAT_BITS = 32
+
+_OPERANDS = {
+    "Conv2D": (0, 1),
+    "Conv2DBackpropInput": (1, 2),
+    "Conv2DBackpropFilter": (0, 2),
+    "DepthwiseConv2dNative": (0, 1),
+    "DepthwiseConv2dNativeBackpropInput": (1, 2),
+    "DepthwiseConv2dNativeBackpropFilter": (0, 2),
+}
+_SCOPE = re.compile(rf"(?:^|/)([^/]+)/({'|'.join(PRODUCTS)})(?:_\d+)?/[^/]+$")
+_TAP = re.compile(
+    r"(?:^|/)([^/]+(?:/(?:kernel|bias|gamma|beta))?)"
+    r"/(A|W|E1|E2|E1_times_W_step|E2_times_W_step|G|U)(?:_\d+)?/(integers|step)$"
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Operand:
+    """What one operand of one product held.
+
+    Attributes:
+        bits: of the smallest two's-complement integer that holds all values; 32 where a value is
+            not an integer.
+        least: the smallest value.
+        most: the largest value.
+        zeros: share of the values that are zero.
+        clipped: share of the values on the last integer that the promised bits hold, where
+            clipping shows.
+    """
+
+    bits: int
+    least: float
+    most: float
+    zeros: float
+    clipped: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Product:
+    """One kernel that ran.
+
+    Attributes:
+        convolution: the layer's name.
+        product: "forward", "input_gradient" or "weight_gradient".
+        kernel: TensorFlow's name of its type.
+        operands: its two operands; (A, W), (W, E) or (A, E), for a transposed convolution's
+            forward product (W, A), input gradient (E, W) and weight gradient (E, A).
+        promised: the bits that the layer's policy promises of each.
+    """
+
+    convolution: str
+    product: str
+    kernel: str
+    operands: tuple[Operand, Operand]
+    promised: tuple[int, int]
+
+    @property
+    def kept(self) -> bool:
+        """Whether both operands need no more bits than promised."""
+        return all(o.bits <= bits for o, bits in zip(self.operands, self.promised, strict=True))
+
+
+@dataclasses.dataclass(frozen=True)
+class Audit:
+    """The products of one step, and what is wrong with them.
+
+    Attributes:
+        products: every convolution kernel of the step, in the graph's order.
+        problems: sentences; empty if every promise was kept.
+        taps: by owner/letter, the integers and the step, where they were asked for.
+    """
+
+    products: tuple[Product, ...]
+    problems: tuple[str, ...]
+    taps: Mapping[str, Mapping[str, np.ndarray]]
+
+    @property
+    def ok(self) -> bool:
+        """Whether every promise was kept."""
+        return not self.problems
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns ``ok``, ``share_of_operands_within_8_bits``, ``problems``, ``convolutions``."""
+        by_name: dict[str, dict[str, Any]] = {}
+        for product in self.products:
+            entry = by_name.setdefault(product.convolution, {"name": product.convolution})
+            entry[product.product] = {
+                "bits": [operand.bits for operand in product.operands],
+                "promised": list(product.promised),
+                "kernel": product.kernel,
+                "operands": [dataclasses.asdict(operand) for operand in product.operands],
+            }
+        operands = [operand for product in self.products for operand in product.operands]
+        within = sum(operand.bits <= 8 for operand in operands)
+        return {
+            "ok": self.ok,
+            "share_of_operands_within_8_bits": within / max(len(operands), 1),
+            "operands": len(operands),
+            "problems": list(self.problems),
+            "convolutions": list(by_name.values()),
+        }
+
+    def __str__(self) -> str:
+        """Returns a table, one line a product."""
+        lines = [
+            f"{'convolution':28} {'product':16} {'bits':>7} {'range':>12} {'range':>12} "
+            f"{'zeros':>11} {'clipped':>13}"
+        ]
+        for p in self.products:
+            a, b = p.operands
+            lines.append(
+                f"{p.convolution:28} {p.product:16} {f'{a.bits} x {b.bits}':>7} "
+                f"{f'{a.least:.4g}..{a.most:.4g}':>12} {f'{b.least:.4g}..{b.most:.4g}':>12} "
+                f"{f'{a.zeros:.0%} {b.zeros:.0%}':>11} {f'{a.clipped:.2%} {b.clipped:.2%}':>13}"
+            )
+        return "\n".join(lines)
+
+
+def audit(
+    model: keras.Model,
+    loss: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
+    optimizer: keras.optimizers.Optimizer,
+    images: Any,
+    labels: Any,
+    *,
+    with_taps: bool = False,
+) -> Audit:
+    """Does one training step and returns what its convolution kernels received.
+
+    Args:
+        model: the model; its weights are updated.
+        loss: of (labels, logits).
+        optimizer: built for the model's trainable variables.
+        images: float32 [N, H, W, 3].
+        labels: int32 [N, H, W].
+        with_taps: whether to keep the integers and steps of W, A, E1, E2, G and U.
+
+    Returns:
+        The audit; problems are listed in it, not raised.
+    """
+    kernels: list[tf.Operation] = []
+    tapped: list[tuple[str, str, tf.Tensor]] = []
+
+    @tf.function(jit_compile=False)
+    def step(images: tf.Tensor, labels: tf.Tensor) -> Any:
+        with tf.GradientTape() as tape:
+            value = loss(labels, model(images, training=True))
+        optimizer.apply(tape.gradient(value, model.trainable_variables), model.trainable_variables)
+        graph = tf.compat.v1.get_default_graph()
+        kernels.extend(op for op in graph.get_operations() if op.type in _OPERANDS)
+        if with_taps:
+            tapped.extend(_taps(graph))
+        promises = _promises(model)
+        statistics = [
+            [
+                _statistics(kernel.inputs[i], bits)
+                for i, bits in zip(_OPERANDS[kernel.type], _promised(kernel, promises), strict=True)
+            ]
+            for kernel in kernels
+        ]
+        return statistics, [tensor for *_, tensor in tapped]
+
+    statistics, values = step(tf.convert_to_tensor(images), tf.convert_to_tensor(labels))
+    promises = _promises(model)
+    products = tuple(
+        Product(
+            *_identity(kernel, promises),
+            kernel=kernel.type,
+            operands=tuple(_operand(*one) for one in both),
+            promised=_promised(kernel, promises),
+        )
+        for kernel, both in zip(kernels, statistics, strict=True)
+    )
+    taps: dict[str, dict[str, np.ndarray]] = {}
+    for (owner, part, _), value in zip(tapped, values, strict=True):
+        taps.setdefault(owner, {})[part] = value.numpy()
+    return Audit(products, tuple(_problems(products, promises)), taps)
+
+
+def _statistics(x: tf.Tensor, bits: int) -> tuple[tf.Tensor, ...]:
+    def share(flags: tf.Tensor) -> tf.Tensor:
+        return tf.reduce_mean(tf.cast(flags, tf.float32))
+
+    last = 2.0 ** (bits - 1) - 1
+    integer = tf.reduce_all(tf.floor(x) == x)
+    return (
+        integer,
+        tf.reduce_min(x),
+        tf.reduce_max(x),
+        share(x == 0),
+        share(tf.abs(x) >= last),
+    )
+
+
+def _operand(
+    integer: tf.Tensor, least: tf.Tensor, most: tf.Tensor, zeros: tf.Tensor, clipped: tf.Tensor
+) -> Operand:
+    low, high, bits = float(least), float(most), FLOAT_BITS
+    if bool(integer) and np.isfinite([low, high]).all():
+        bits = 1
+        while not (-(2 ** (bits - 1)) <= low and high <= 2 ** (bits - 1) - 1):
+            bits += 1
+    return Operand(min(bits, FLOAT_BITS), low, high, float(zeros), float(clipped))
+
+
+def _promises(model: keras.Model) -> dict[str, dict[str, tuple[int, int]]]:
+    """Returns, by layer and product, the bits that a policy promises of the kernel's operands."""
+    promises = {}
+    for layer in model.layers:
+        if not isinstance(layer, QuantConv2D | QuantDepthwiseConv2D | QuantConv2DTranspose):
+            continue
+        policy = layer.policy
+        bits_of = {"E1": policy.k_E1, "E2": policy.k_E2, "none": None}
+        a, w, e = (
+            bits or FLOAT_BITS for bits in (policy.k_A, policy.k_W, bits_of[layer.error_grid])
+        )
+        promises[layer.name] = (
+            {"forward": (w, a), "input_gradient": (e, w), "weight_gradient": (e, a)}
+            if isinstance(layer, QuantConv2DTranspose)
+            else {"forward": (a, w), "input_gradient": (w, e), "weight_gradient": (a, e)}
+        )
+    return promises
+
+
+def _identity(kernel: tf.Operation, promises: Mapping[str, Any]) -> tuple[str, str]:
+    """Returns (layer, product) of a kernel."""
+    found = _SCOPE.search(kernel.name)
+    if found and found[1] in promises:
+        return found[1], found[2]
+    if "gradient_tape" not in kernel.name:
+        product = "forward"
+    elif kernel.type.endswith("Filter"):
+        product = "weight_gradient"
+    else:
+        product = "input_gradient"
+    scopes = [part for part in kernel.name.split("/")[:-1] if part != "convolution"]
+    return scopes[-1] if scopes else kernel.name, product
+
+
+def _promised(kernel: tf.Operation, promises: Mapping[str, Any]) -> tuple[int, int]:
+    layer, product = _identity(kernel, promises)
+    return promises.get(layer, {}).get(product, (FLOAT_BITS, FLOAT_BITS))
+
+
+def _problems(products: tuple[Product, ...], promises: Mapping[str, Any]) -> list[str]:
+    problems = []
+    for product in products:
+        if not product.kept:
+            received = " x ".join(str(operand.bits) for operand in product.operands)
+            promised = " x ".join(str(bits) for bits in product.promised)
+            problems.append(
+                f"{product.convolution}, {product.product}: {received} bits, promised {promised}."
+            )
+    ran = {(product.convolution, product.product) for product in products}
+    for layer in promises:
+        for name in PRODUCTS:
+            if (layer, name) not in ran:
+                problems.append(f"{layer}, {name}: no such kernel ran.")
+    return problems
+
+
+def _taps(graph: tf.Graph) -> list[tuple[str, str, tf.Tensor]]:
+    """Returns (owner/letter, "integers" or "step", tensor) of every tap in a graph."""
+    found = []
+    for operation in graph.get_operations():
+        match = _TAP.search(operation.name)
+        if match and operation.type == "Identity":
+            found.append((f"{match[1]}/{match[2]}", match[3], operation.outputs[0]))
+    return found

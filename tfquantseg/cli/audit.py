@@ -1,0 +1,85 @@
+"""Shows what the convolution kernels of one real training step receive, product by product.
+
+Examples:
+  audit
+      The default recipe.
+  audit --config=configs/camvid_fcn8s.py --json=audit.json --dump=golden
+
+It exits with 1 where an operand needs more bits than its layer's policy promises. --dump writes,
+for every tensor and variable, the integers and the step of W, A, E1, E2, G and U as .npz: golden
+vectors for those who build hardware.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from absl import flags
+
+from tfquantseg.cli import command, recipes
+
+BROKEN_PROMISE = 1
+
+
+def main(argv: Sequence[str]) -> int:
+    """Audits; `argv` is the command line. Returns the exit code."""
+    line = recipes.with_path(argv)
+    return command.execute(line, about=__doc__ or "", define=_define, work=_audit)
+
+
+def run() -> None:
+    """The program."""
+    command.run(main)
+
+
+def _define(values: flags.FlagValues, argv: list[str]) -> None:
+    recipes.define_config(values, argv)
+    flags.DEFINE_string("json", None, "Write the audit to this file too.", flag_values=values)
+    flags.DEFINE_string(
+        "dump", None, "Write golden vectors to this folder, one .npz an object.", flag_values=values
+    )
+
+
+def _audit(values: flags.FlagValues) -> int:
+    from tfquantseg.analysis.audit import audit
+    from tfquantseg.analysis import golden
+    from tfquantseg.training import parts, whole
+    from tfquantseg.training.step import training_batches
+
+    config = values["config"].value
+    parts.deterministic(config.seed)
+    data = parts.data(config, config.data.train)
+    model = parts.model(config, len(data.classes))
+    optimizer = parts.optimizer(config)
+    optimizer.build(model.trainable_variables)
+    loss = parts.loss(config)
+    images, labels = next(training_batches(config, data, 0))
+    dump = values["dump"].value
+    result = audit(
+        model,
+        lambda y, logits: loss(y, logits, data.ignore_label),
+        optimizer,
+        images,
+        labels,
+        with_taps=dump is not None,
+    )
+    print(f"{result}\n")
+    report = result.to_json()
+    print(
+        f"{report['share_of_operands_within_8_bits']:.0%} of {report['operands']} operands of "
+        f"{len(report['convolutions'])} convolutions are integers of at most 8 bits."
+    )
+    for problem in result.problems:
+        print(f"Broken promise: {problem}")
+    if values["json"].value:
+        to = Path(values["json"].value)
+        whole.write_whole(to, json.dumps(report, indent=2).encode() + b"\n")
+        print(f"JSON    {command.shown(to)}")
+    if dump is not None:
+        count = golden.write(Path(dump), result.taps)
+        print(f"Golden  {command.shown(Path(dump))} ({count} files)")
+    print("Next:")
+    print(f"  {command.command_line('train')} --config={recipes.source(values)}")
+    return 0 if result.ok else BROKEN_PROMISE

@@ -1,0 +1,70 @@
+"""Trains a segmentation network by a recipe.
+
+Examples:
+  train
+      The default: handwritten digits on photographs, 8-bit integers in every convolution.
+  train --config=configs/camvid_fcn8s.py --config.policy=FLOAT --workdir=/tmp/camvid-float
+      Another recipe, one value of it changed.
+
+The same command again goes on where it stopped. SIGTERM and Ctrl-C save a checkpoint first; the
+exit code is then 143 or 130. Without --workdir, files go to tfquantseg-runs/NAME in the current
+folder, NAME being the recipe's.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from absl import flags
+
+from tfquantseg.cli import command, recipes
+
+
+def main(argv: Sequence[str]) -> int:
+    """Trains; `argv` is the command line. Returns the exit code."""
+    line = recipes.with_path(argv)
+    return command.execute(line, about=__doc__ or "", define=_define, work=_train)
+
+
+def run() -> None:
+    """The program."""
+    command.run(main)
+
+
+def _define(values: flags.FlagValues, argv: list[str]) -> None:
+    recipes.define_config(values, argv)
+    flags.DEFINE_string(
+        "workdir",
+        str(Path("tfquantseg-runs") / recipes.name(argv)),
+        "Folder for checkpoints, log and scores.",
+        flag_values=values,
+    )
+
+
+def _train(values: flags.FlagValues) -> int:
+    from tfquantseg.training import workdir
+    from tfquantseg.training.loop import train
+
+    path = Path(values["workdir"].value)
+    where = command.shown(path)
+    print(f"Training in {path.absolute()}", file=sys.stderr)
+    outcome = train(values["config"].value, path, sys.stderr)
+    if outcome.status == "stopped":
+        print(
+            f"Stopped by signal {outcome.signal} after step {outcome.step}, which is saved in "
+            f"{where}. Type the same command again to go on."
+        )
+        return 128 + (outcome.signal or 0)
+    if outcome.evaluation:
+        print(f"\n{outcome.evaluation.table()}\n")
+    else:
+        print(f"This run has finished before, after step {outcome.step}: nothing to do.")
+    print(f"Scores       {where}/{workdir.SCORES}")
+    print(f"Log          {where}/{workdir.LOG}")
+    print(f"Checkpoints  {where}/{workdir.CHECKPOINTS} (the last few, and the best)")
+    print("Next:")
+    print(f"  {command.command_line('evaluate')} --workdir={where} --split=val --scales=dynamic")
+    print(f"  {command.command_line('audit')} --config={recipes.source(values)}")
+    return 0

@@ -1,0 +1,131 @@
+"""CamVid: 11 classes of street scenes, in the layout of the SegNet tutorial.
+
+```
+CamVid/  train.txt  train/  trainannot/  val.txt  val/  valannot/  test.txt  test/  testannot/
+```
+
+A line of a list holds two paths, an image and its label map. The published lists give them as they
+lay on the authors' disk (/SegNet/CamVid/train/0001TP_006690.png); their last two parts, folder and
+file, are looked up below the root.
+
+Reference: Brostow et al., "Semantic object classes in video: a high-definition ground truth
+database", Pattern Recognition Letters 30, 2009; the 11 classes are those of Badrinarayanan et al.,
+"SegNet", arXiv:1511.00561.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import pathlib
+
+import numpy as np
+
+from tfquantseg.data import image_files
+from tfquantseg.data.names import unknown_name
+from tfquantseg.data.segmentation import Example, Pair, SegmentationData
+
+SPLITS = ("train", "val", "test")
+CLASSES = (
+    "Sky",
+    "Building",
+    "Pole",
+    "Road",
+    "Pavement",
+    "Tree",
+    "SignSymbol",
+    "Fence",
+    "Car",
+    "Pedestrian",
+    "Bicyclist",
+)
+PALETTE = (
+    (128, 128, 128),
+    (128, 0, 0),
+    (192, 192, 128),
+    (128, 64, 128),
+    (0, 0, 192),
+    (128, 128, 0),
+    (192, 128, 128),
+    (64, 64, 128),
+    (64, 0, 128),
+    (64, 64, 0),
+    (0, 128, 192),
+)
+VOID = 11
+IGNORE = 255
+
+
+def load(split: str, root: str | os.PathLike[str] | None = None) -> SegmentationData:
+    """Loads a split of CamVid; void pixels (label 11) are ignored.
+
+    Every file of the list is looked for at once, so that one that is missing is reported now and
+    not in the middle of a training run.
+
+    Args:
+        split: `"train"`, `"val"` or `"test"`.
+        root: The folder CamVid; by default the folder `CamVid` in the folder that the environment
+            variable `TFQUANTSEG_DATA` names.
+
+    Raises:
+        ValueError: An unknown split; a folder, list, image or label map is missing; or a line of
+            the list does not hold two paths.
+    """
+    if split not in SPLITS:
+        raise unknown_name("split of data set 'camvid'", split, SPLITS)
+    folder = _default_root() if root is None else pathlib.Path(root)
+    if not folder.is_dir():
+        raise ValueError(
+            f"There is no CamVid data folder {folder}. Give the folder that holds {split}.txt "
+            "as option `root`, or its parent as environment variable TFQUANTSEG_DATA."
+        )
+    listing = folder / f"{split}.txt"
+    if not listing.is_file():
+        raise ValueError(f"The list of split {split!r} is missing: {listing} does not exist.")
+    lines = listing.read_text(encoding="utf-8").splitlines()
+    return SegmentationData(
+        name="camvid",
+        split=split,
+        classes=CLASSES,
+        palette=PALETTE,
+        examples=tuple(
+            _example(folder, line, f"{listing}, line {number}")
+            for number, line in enumerate(lines, start=1)
+            if line.strip()
+        ),
+        ignore_label=IGNORE,
+    )
+
+
+def _default_root() -> pathlib.Path:
+    parent = os.environ.get("TFQUANTSEG_DATA")
+    if not parent:
+        raise ValueError(
+            "It is not known where CamVid lies. Set the environment variable TFQUANTSEG_DATA to "
+            "the folder that holds CamVid, or give the folder CamVid itself as option `root`."
+        )
+    return pathlib.Path(parent) / "CamVid"
+
+
+def _example(folder: pathlib.Path, line: str, where: str) -> Example:
+    paths = line.split()
+    if len(paths) != 2:
+        raise ValueError(
+            f"{where} holds {len(paths)} paths; accepted are two, an image and its label map: "
+            f"{line.strip()!r}."
+        )
+    image, label = (folder.joinpath(*pathlib.PurePosixPath(path).parts[-2:]) for path in paths)
+    if not image.is_file():
+        raise ValueError(f"{where} names an image that does not exist: {image}.")
+    if not label.is_file():
+        raise ValueError(f"{where}: image {image} has no label map, {label} does not exist.")
+    return Example(
+        key=image.stem,
+        origin=f"{image} with {label}",
+        decode=functools.partial(_decode, image, label),
+    )
+
+
+def _decode(image: pathlib.Path, label: pathlib.Path) -> Pair:
+    labels = image_files.read_labels(label)
+    return Pair(image_files.read_image(image), np.where(labels == VOID, np.uint8(IGNORE), labels))

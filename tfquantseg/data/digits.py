@@ -1,0 +1,178 @@
+"""Handwritten digits on photographs: a small, real segmentation task that needs no download.
+
+scikit-learn ships 1,797 real handwritten digits (8 x 8, 17 grey levels) and two real photographs
+(china.jpg, flower.jpg). A *scene* is a piece of a photograph on which several digits are painted,
+each scaled, turned, slanted and coloured; class 0 is the photograph, class 1 + d is the digit d.
+
+Splits share neither a digit nor a part of a photograph: each owns a block of the digits, whose
+order in scikit-learn goes writer by writer, and a vertical band of both photographs. Which scene
+is drawn depends on (seed, split, index) alone.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+
+import numpy as np
+from PIL import Image
+
+from tfquantseg.data.names import unknown_name
+from tfquantseg.data.segmentation import Bytes, Example, Pair, SegmentationData
+
+CLASSES = ("background", *"0123456789")
+PALETTE = (
+    (0, 0, 0),
+    (230, 25, 75),
+    (245, 130, 48),
+    (255, 225, 25),
+    (170, 255, 60),
+    (60, 180, 75),
+    (70, 240, 240),
+    (0, 130, 200),
+    (145, 80, 220),
+    (240, 50, 230),
+    (170, 110, 40),
+)
+
+_BOX = (24, 40)  # height of the 8 x 8 grid of a digit in a scene, pixels
+_INK = 0.42  # share of full ink from which a pixel belongs to the digit
+_EDGE = 1.5  # width of a stroke's soft edge, pixels
+
+
+@dataclasses.dataclass(frozen=True)
+class _Material:
+    """What one split may use: its share of the digits and of the photographs."""
+
+    number: int  # enters the random key
+    scenes: int
+    digits: tuple[float, float]  # share of the digits, first and last
+    columns: tuple[float, float]  # share of a photograph's width, left and right
+
+
+_SPLITS = {
+    "train": _Material(0, 2000, (0.0, 0.6), (0.0, 0.54)),
+    "val": _Material(1, 200, (0.6, 0.8), (0.54, 0.77)),
+    "test": _Material(2, 200, (0.8, 1.0), (0.77, 1.0)),
+}
+
+
+def load(
+    split: str, size: tuple[int, int] = (96, 96), scenes: int | None = None, seed: int = 0
+) -> SegmentationData:
+    """Loads scenes of handwritten digits on photographs.
+
+    Scene i is the same whatever the number of scenes. A scene is drawn when it is read.
+
+    Args:
+        split: `"train"`, `"val"` or `"test"`.
+        size: Height and width of a scene, pixels, at least 48 each.
+        scenes: Number of scenes; by default 2,000 for train, 200 for val and test.
+        seed: Another seed draws other scenes from the same digits and photographs.
+
+    Raises:
+        ValueError: An unknown split, a size below 48, no scene, or a negative seed.
+    """
+    if split not in _SPLITS:
+        raise unknown_name("split of data set 'digits'", split, _SPLITS)
+    if len(size) != 2 or min(size) < 48:
+        raise ValueError(f"Size {size} (height, width) is too small; accepted are sides from 48.")
+    if seed < 0:
+        raise ValueError(f"Seed {seed} is negative; accepted are integers from 0.")
+    count = _SPLITS[split].scenes if scenes is None else scenes
+    return SegmentationData(
+        name="digits",
+        split=split,
+        classes=CLASSES,
+        palette=PALETTE,
+        examples=tuple(
+            Example(
+                key=f"{split}-{index:05d}",
+                origin=f"digits {split} scene {index}",
+                decode=functools.partial(_draw, split, (size[0], size[1]), seed, index),
+            )
+            for index in range(count)
+        ),
+    )
+
+
+def _draw(split: str, size: tuple[int, int], seed: int, index: int) -> Pair:
+    """Draws one scene."""
+    key = np.random.SeedSequence((seed, _SPLITS[split].number, index))
+    rng = np.random.Generator(np.random.Philox(key))
+    photos, glyphs, numerals = _material(split)
+    image = _background(photos[rng.integers(len(photos))], size, rng).astype(np.float32)
+    label = np.zeros(size, np.uint8)
+    taken = np.zeros(size, bool)
+    wanted = round(rng.uniform(4, 8) * size[0] * size[1] / 96**2)
+    # Twice as many attempts as wished: a place that is taken is given up, not searched for.
+    for _ in range(2 * max(wanted, 1)):
+        which = rng.integers(len(glyphs))
+        ink = _paint(glyphs[which], rng)
+        height, width = ink.shape
+        top, left = rng.integers(size[0] - height + 1), rng.integers(size[1] - width + 1)
+        place = np.s_[top : top + height, left : left + width]
+        if taken[place].any():
+            continue
+        taken[place] = True
+        image[place] += ink[..., None] * (_colour(image[place], rng) - image[place])
+        label[place][ink >= 0.5] = 1 + numerals[which]
+    return Pair(np.rint(image).astype(np.uint8), label)
+
+
+@functools.cache
+def _material(split: str) -> tuple[list[Image.Image], list[Image.Image], Bytes]:
+    """The photographs, digits (10 x 10, with a rim of no ink) and numerals of one split."""
+    # Imported here since it takes a second, which readers of other data need not wait for.
+    from sklearn import datasets
+
+    share = _SPLITS[split]
+    photos = []
+    for photo in datasets.load_sample_images().images:
+        left, right = (round(part * photo.shape[1]) for part in share.columns)
+        photos.append(Image.fromarray(np.ascontiguousarray(photo[:, left:right])))
+    inks, numerals = datasets.load_digits(return_X_y=True)
+    first, last = (round(part * len(inks)) for part in share.digits)
+    rimmed = np.pad(inks[first:last].reshape(-1, 8, 8), ((0, 0), (1, 1), (1, 1)))
+    glyphs = [Image.fromarray(np.rint(ink * (255 / 16)).astype(np.uint8)) for ink in rimmed]
+    return photos, glyphs, numerals[first:last].astype(np.uint8)
+
+
+def _background(photo: Image.Image, size: tuple[int, int], rng: np.random.Generator) -> Bytes:
+    """A piece of `photo`, mirrored or not, scaled to `size` by at most 1.5 downwards."""
+    height, width = size
+    scale = min(photo.height / height, photo.width / width, 1.5) * rng.uniform(0.5, 1.0)
+    left = rng.uniform(0, photo.width - width * scale)
+    top = rng.uniform(0, photo.height - height * scale)
+    box = (left, top, left + width * scale, top + height * scale)
+    piece = np.asarray(photo.resize((width, height), Image.Resampling.BILINEAR, box))
+    return piece[:, ::-1] if rng.integers(2) else piece
+
+
+def _paint(glyph: Image.Image, rng: np.random.Generator) -> np.ndarray:
+    """Scales, turns and slants a digit: the share of paint of each pixel, float32 [h, w] in 0..1,
+    trimmed to the pixels that hold paint."""
+    cell = rng.uniform(*_BOX) / 8  # pixels of the scene a pixel of the digit
+    stretch, turn, slant = rng.uniform(0.8, 1.1), rng.uniform(-0.2, 0.2), rng.uniform(-0.15, 0.15)
+    side = int(np.ceil(12 * cell))
+    cos, sin = np.cos(turn), np.sin(turn)
+    # From a pixel of the scene to one of the digit, both measured from their centres.
+    matrix = np.array([[1 / stretch, slant], [0, 1]]) @ np.array([[cos, sin], [-sin, cos]]) / cell
+    offset = np.array([5, 5]) - matrix @ np.array([side / 2, side / 2])
+    ink = glyph.transform(
+        (side, side),
+        Image.Transform.AFFINE,
+        (*matrix[0], offset[0], *matrix[1], offset[1]),
+        Image.Resampling.BICUBIC,
+    )
+    slope = 1.6 * cell / _EDGE  # ink rises from none to full within about 1.6 pixels of a digit
+    paint = np.clip((np.asarray(ink, np.float32) / 255 - _INK) * slope + 0.5, 0, 1)
+    rows, columns = np.flatnonzero(paint.any(1)), np.flatnonzero(paint.any(0))
+    return paint[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+
+
+def _colour(under: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The colour, among 6 random ones, that stands out most from the photograph `under` it."""
+    colours = rng.uniform(0, 255, (6, 3)).astype(np.float32)
+    distance = np.abs(colours - under.mean((0, 1))).sum(1)
+    return colours[distance.argmax()]

@@ -1,0 +1,72 @@
+"""Finds a data set by its name, and takes a part of a split."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import re
+from collections.abc import Callable
+from typing import Any
+
+from tfquantseg.data import camvid, digits
+from tfquantseg.data.cache import in_memory
+from tfquantseg.data.names import unknown_name
+from tfquantseg.data.segmentation import SegmentationData
+
+_LOADERS: dict[str, Callable[..., SegmentationData]] = {
+    "camvid": camvid.load,
+    "digits": digits.load,
+}
+_SPLIT = re.compile(r"(?P<name>[^\[\]]+)(\[(?P<start>[^:]*):(?P<stop>[^:]*)\])?")
+
+
+def load(name: str, split: str, *, cache_bytes: int = 2**30, **options: Any) -> SegmentationData:
+    """Loads one split of a data set, or a part of it.
+
+    `load("camvid", "train[:0.8]")` is the first 80 % of the training images in the order of the
+    data set, `"train[0.8:]"` the rest: the two share no image and miss none. Parts are contiguous
+    because neighbouring frames of a video are nearly the same image.
+
+    Args:
+        name: `"camvid"` or `"digits"`.
+        split: `"train"`, `"val"` or `"test"`; with a slice, its bounds are fractions in 0..1.
+        cache_bytes: Decoded examples stay in memory as uint8 up to this many bytes.
+        **options: Those of the data set: see `camvid.load` and `digits.load`.
+
+    Raises:
+        ValueError: A name, split, slice or option is not known, or the data is missing or broken.
+    """
+    if name not in _LOADERS:
+        raise unknown_name("data set", name, _LOADERS)
+    loader = _LOADERS[name]
+    accepted = list(inspect.signature(loader).parameters)[1:]
+    for option in options:
+        if option not in accepted:
+            raise unknown_name(f"option of data set {name!r}", option, [*accepted, "cache_bytes"])
+    base, start, stop = _parse(split)
+    whole = loader(base, **options)
+    # Both bounds are rounded alike, so that [:f] and [f:] meet without a gap.
+    first, last = round(start * len(whole)), round(stop * len(whole))
+    if first >= last:
+        raise ValueError(
+            f"{split!r} holds none of the {len(whole)} examples of {name} {base}; widen the slice."
+        )
+    part = dataclasses.replace(whole, split=split, examples=whole.examples[first:last])
+    return in_memory(part, cache_bytes)
+
+
+def _parse(split: str) -> tuple[str, float, float]:
+    """Splits `"train[0.2:0.8]"` into `("train", 0.2, 0.8)`."""
+    match = _SPLIT.fullmatch(split)
+    try:
+        if match is None:
+            raise ValueError
+        start, stop = float(match["start"] or 0), float(match["stop"] or 1)
+        if not 0 <= start < stop <= 1:
+            raise ValueError
+    except ValueError:
+        raise ValueError(
+            f"Split {split!r} is not understood; accepted is a name, or a name and a slice of "
+            "fractions in 0..1, as in 'train', 'train[:0.8]' or 'train[0.8:]'."
+        ) from None
+    return match["name"], start, stop

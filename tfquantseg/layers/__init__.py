@@ -1,0 +1,23 @@
+"""Keras layers over the numerics: nodes own W, bias and E2; edges own A and E1."""
+
+from tfquantseg.layers.batch_norm import BatchNorm, deviation_ratio
+from tfquantseg.layers.convolutions import (
+    QuantConv2D,
+    QuantConv2DTranspose,
+    QuantDepthwiseConv2D,
+)
+from tfquantseg.layers.edge import Product, QuantEdge, set_evaluation_scales
+from tfquantseg.layers.on_integers import QuantDropout, RoundOnStep
+
+__all__ = [
+    "BatchNorm",
+    "Product",
+    "QuantConv2D",
+    "QuantConv2DTranspose",
+    "QuantDepthwiseConv2D",
+    "QuantDropout",
+    "QuantEdge",
+    "RoundOnStep",
+    "deviation_ratio",
+    "set_evaluation_scales",
+]

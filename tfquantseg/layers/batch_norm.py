@@ -1,0 +1,155 @@
+"""Batch normalization with the L1 or L2 deviation, its five objects on their grids."""
+
+import math
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tfquantseg.numerics import Uniform, quantize_error, quantize_value
+from tfquantseg.policy import Policy
+
+
+@keras.saving.register_keras_serializable("tfquantseg")
+class BatchNorm(keras.layers.Layer):
+    r"""Batch norm over the last axis.
+
+    $$\hat x = (x - \mu_q) / (\sigma_q + \epsilon), \quad y = \gamma_q \hat x_q + \beta_q$$
+    (Eq 12, 14) where mu is the mean (Eq 10) and sigma the mean absolute deviation (Eq 13, norm
+    "l1") or the standard deviation (Eq 11, norm "l2") over batch, height and width, of all
+    replicas. All arithmetic is float32 on these grids; in a file it folds into the convolution.
+
+    Call arguments:
+        x: float32 [N, H, W, C].
+        training: whether the batch's own statistics are used and the moving ones follow.
+
+    Returns:
+        float32 [N, H, W, C].
+
+    Attributes:
+        policy: where the grids come from; its limits for mu, sigma, gamma and beta are given as
+            ``mu_limit`` ... because "fit" has been resolved from the weights taken over.
+        momentum: share of the old moving statistics that one training step keeps.
+        epsilon: added to sigma, as in Eq 12 (not to the variance).
+        quantize_error: whether E2 is quantized at x_hat.
+    """
+
+    def __init__(
+        self,
+        policy: Policy | dict[str, Any],
+        *,
+        mu_limit: float = 2.0,
+        sigma_limit: float = 2.0,
+        gamma_limit: float = 2.0,
+        beta_limit: float = 2.0,
+        momentum: float = 0.99,
+        epsilon: float = 1e-3,
+        center: bool = True,
+        scale: bool = True,
+        quantize_error: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        """Builds the layer of a policy (or of its fields, as a saved file gives them)."""
+        super().__init__(**kwargs)
+        self.policy = policy if isinstance(policy, Policy) else Policy.from_dict(policy)
+        self.limits = {
+            "mu_limit": mu_limit,
+            "sigma_limit": sigma_limit,
+            "gamma_limit": gamma_limit,
+            "beta_limit": beta_limit,
+        }
+        self.momentum = momentum
+        self.epsilon = epsilon
+        self.center = center
+        self.scale = scale
+        self.quantize_error = quantize_error
+        self._mu = self.policy.batch_norm(self.policy.k_mu, mu_limit)
+        self._sigma = self.policy.batch_norm(self.policy.k_sigma, sigma_limit)
+        self._gamma = self.policy.batch_norm(self.policy.k_gamma, gamma_limit)
+        self._beta = self.policy.batch_norm(self.policy.k_beta, beta_limit)
+
+    def build(self, input_shape: Any) -> None:
+        """Makes gamma, beta and the moving statistics."""
+        shape = (input_shape[-1],)
+        self.gamma = self.beta = None
+        if self.scale:
+            self.gamma = self.add_weight(shape=shape, initializer="ones", name="gamma")
+            self.gamma.update_rule = self.policy.update_rule(
+                self.limits["gamma_limit"], -1, decays=False
+            )
+        if self.center:
+            self.beta = self.add_weight(shape=shape, initializer="zeros", name="beta")
+            self.beta.update_rule = self.policy.update_rule(
+                self.limits["beta_limit"], -1, decays=False
+            )
+        self.moving_mu = self.add_weight(
+            shape=shape, initializer="zeros", trainable=False, name="moving_mu", aggregation="mean"
+        )
+        self.moving_sigma = self.add_weight(
+            shape=shape, initializer="ones", trainable=False, name="moving_sigma",
+            aggregation="mean",
+        )
+        self.built = True
+
+    def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Returns gamma_q * x_hat_q + beta_q."""
+        if training:
+            mu = _across_replicas(tf.reduce_mean(x, [0, 1, 2]))
+            sigma = self._deviation(x - mu)
+            self._follow(self.moving_mu, mu)
+            self._follow(self.moving_sigma, sigma)
+        else:
+            mu = tf.convert_to_tensor(self.moving_mu)
+            sigma = tf.convert_to_tensor(self.moving_sigma)
+        x_hat = (x - _on(self._mu, mu)) / (_on(self._sigma, sigma) + self.epsilon)
+        x_hat_grid, error_grid = self.policy.x_hat(), self.policy.E2()
+        if x_hat_grid is not None:
+            x_hat = quantize_value(x_hat, x_hat_grid)
+        if self.quantize_error and error_grid is not None:
+            x_hat = quantize_error(x_hat, error_grid)
+        if self.scale:
+            x_hat = x_hat * _on(self._gamma, tf.convert_to_tensor(self.gamma))
+        if self.center:
+            x_hat = x_hat + _on(self._beta, tf.convert_to_tensor(self.beta))
+        return x_hat
+
+    def _deviation(self, centred: tf.Tensor) -> tf.Tensor:
+        if self.policy.norm == "l1":
+            return _across_replicas(tf.reduce_mean(tf.abs(centred), [0, 1, 2]))
+        variance = _across_replicas(tf.reduce_mean(tf.square(centred), [0, 1, 2]))
+        # The square root's derivative at 0 is infinite: a constant channel keeps sigma = 0.
+        positive = variance > 0
+        return tf.where(positive, tf.sqrt(tf.where(positive, variance, 1.0)), 0.0)
+
+    def _follow(self, moving: keras.Variable, batch: tf.Tensor) -> None:
+        old = tf.convert_to_tensor(moving)
+        moving.assign(self.momentum * old + (1 - self.momentum) * tf.stop_gradient(batch))
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns what a file needs to build the layer again."""
+        return {
+            **super().get_config(),
+            "policy": self.policy.to_dict(),
+            **self.limits,
+            "momentum": self.momentum,
+            "epsilon": self.epsilon,
+            "center": self.center,
+            "scale": self.scale,
+            "quantize_error": self.quantize_error,
+        }
+
+
+def deviation_ratio(norm: str) -> float:
+    """Returns sigma_norm / sigma_L2 of a normal distribution: sqrt(2 / pi) for "l1", else 1."""
+    return math.sqrt(2 / math.pi) if norm == "l1" else 1.0
+
+
+def _on(grid: Uniform | None, value: tf.Tensor) -> tf.Tensor:
+    return value if grid is None else quantize_value(value, grid)
+
+
+def _across_replicas(mean: tf.Tensor) -> tf.Tensor:
+    context = tf.distribute.get_replica_context()
+    if context is None or context.num_replicas_in_sync == 1:
+        return mean
+    return context.all_reduce(tf.distribute.ReduceOp.MEAN, mean)

@@ -1,0 +1,181 @@
+"""Convolution layers whose three products multiply integers: nodes, which own W, bias and E2."""
+
+import zlib
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import keras
+import tensorflow as tf
+
+from tfquantseg.numerics import Convolution, Quantized, encode_value, quantize_gradient
+from tfquantseg.policy import Policy
+
+ErrorGrid = Literal["E1", "E2", "none"]
+
+
+class _QuantConvolution(keras.layers.Layer):
+    """What the three kinds share.
+
+    Call arguments:
+        pair: (integers [N, H, W, in], step) as `QuantEdge` gives them.
+
+    Returns:
+        float32 [N, H', W', out], the output after bias and activation, not yet quantized.
+
+    Attributes:
+        policy: where the grids come from.
+        kernel: the master weights W_m, on grid(k_U) relative to ``W_limit``.
+        bias: the master biases, or None.
+        error_grid: which grid the error at the output takes: "E1" at the activation, "E2" at the
+            convolution's output, or "none", which leaves it float32.
+    """
+
+    kind: Literal["conv2d", "depthwise", "transposed"]
+    channel_axis: int | tuple[int, ...]
+
+    def __init__(
+        self,
+        policy: Policy | dict[str, Any],
+        *,
+        kernel_shape: Sequence[int],
+        strides: Sequence[int] = (1, 1),
+        padding: str = "valid",
+        dilation_rate: Sequence[int] = (1, 1),
+        activation: Literal["linear", "relu", "relu6"] = "linear",
+        use_bias: bool = True,
+        W_limit: float | Sequence[float] = 1.0,
+        bias_limit: float = 1.0,
+        error_grid: ErrorGrid = "E2",
+        **kwargs: Any,
+    ) -> None:
+        """Builds the layer of a policy (or of its fields, as a saved file gives them)."""
+        super().__init__(**kwargs)
+        self.policy = policy if isinstance(policy, Policy) else Policy.from_dict(policy)
+        self.kernel_shape = tuple(kernel_shape)
+        self.strides = tuple(strides)
+        self.padding = padding
+        self.dilation_rate = tuple(dilation_rate)
+        self.activation = activation
+        self.use_bias = use_bias
+        self.W_limit = W_limit if isinstance(W_limit, float) else tuple(W_limit)
+        self.bias_limit = bias_limit
+        self.error_grid = error_grid
+        error = {"E1": self.policy.E1(), "E2": self.policy.E2(), "none": None}[error_grid]
+        self.convolution = Convolution(
+            kind=self.kind,
+            strides=self.strides,
+            padding=padding.upper(),
+            dilations=self.dilation_rate,
+            error=error,
+            error_at="activation" if error_grid == "E1" else "convolution",
+            activation=activation,
+            name=self.name,
+        )
+
+    @property
+    def filters(self) -> int:
+        """Number of output channels."""
+        if self.kind == "depthwise":
+            return self.kernel_shape[2] * self.kernel_shape[3]
+        return self.kernel_shape[self.channel_axis]
+
+    def build(self, input_shape: Any) -> None:
+        """Makes kernel and bias, and tells the optimizer how to update them."""
+        received = input_shape[0][-1]
+        expected = self.kernel_shape[3 if self.kind == "transposed" else 2]
+        if received != expected:
+            raise ValueError(
+                f"{self.name}: a kernel {self.kernel_shape} takes {expected} channels, "
+                f"received {received}."
+            )
+        self.kernel = self.add_weight(shape=self.kernel_shape, name="kernel")
+        self.kernel.update_rule = self.policy.update_rule(
+            self.W_limit, self.channel_axis, decays=True
+        )
+        self.bias = None
+        if self.use_bias:
+            self.bias = self.add_weight(shape=(self.filters,), name="bias", initializer="zeros")
+            self.bias.update_rule = self.policy.update_rule(self.bias_limit, -1, decays=False)
+        if self.policy.G_at == "tape" and self.policy.k_G is not None:
+            self.draws = self.add_weight(
+                shape=(), dtype="int64", initializer="zeros", trainable=False, name="draws"
+            )
+        self.built = True
+
+    def quantized_kernel(self) -> Quantized:
+        """Returns W_q as (integers, step): the weights that every product multiplies (Eq 8)."""
+        return self._encode_kernel(tf.convert_to_tensor(self.kernel))
+
+    def call(self, pair: tuple[tf.Tensor, tf.Tensor], training: bool = False) -> tf.Tensor:
+        """Returns activation(conv(A, W_q) + b)."""
+        kernel, bias = tf.convert_to_tensor(self.kernel), None
+        if self.use_bias:
+            bias = tf.convert_to_tensor(self.bias)
+        if training and self.policy.G_at == "tape" and self.policy.k_G is not None:
+            self.draws.assign_add(1)
+            draw = 2 * tf.convert_to_tensor(self.draws)
+            salt = zlib.crc32(self.name.encode())
+            kernel = quantize_gradient(kernel, self.policy.G(), (salt, draw))
+            if bias is not None:
+                bias = quantize_gradient(bias, self.policy.G(), (salt, draw + 1))
+        weights = encode_value(kernel, self._encode_kernel)
+        return self.convolution(Quantized(*pair), weights, bias, self._output_size(pair[0]))
+
+    def _encode_kernel(self, kernel: tf.Tensor) -> Quantized:
+        grid = self.policy.W(self.W_limit, self.channel_axis)
+        return Quantized(tf.identity(kernel), tf.constant(1.0)) if grid is None else grid.encode(
+            kernel
+        )
+
+    def _output_size(self, integers: tf.Tensor) -> tuple[Any, Any] | None:
+        return None
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns what a file needs to build the layer again."""
+        return {
+            **super().get_config(),
+            "policy": self.policy.to_dict(),
+            "kernel_shape": self.kernel_shape,
+            "strides": self.strides,
+            "padding": self.padding,
+            "dilation_rate": self.dilation_rate,
+            "activation": self.activation,
+            "use_bias": self.use_bias,
+            "W_limit": self.W_limit,
+            "bias_limit": self.bias_limit,
+            "error_grid": self.error_grid,
+        }
+
+
+@keras.saving.register_keras_serializable("tfquantseg")
+class QuantConv2D(_QuantConvolution):
+    """Convolution with kernels [H, W, in, out]: ``Y = conv(n_A, n_W) * (s_A * s_W) + b``."""
+
+    kind = "conv2d"
+    channel_axis = 3
+
+
+@keras.saving.register_keras_serializable("tfquantseg")
+class QuantDepthwiseConv2D(_QuantConvolution):
+    """Depthwise convolution with kernels [H, W, in, multiplier]."""
+
+    kind = "depthwise"
+    channel_axis = (2, 3)
+
+
+@keras.saving.register_keras_serializable("tfquantseg")
+class QuantConv2DTranspose(_QuantConvolution):
+    """Transposed convolution with kernels [H, W, out, in]."""
+
+    kind = "transposed"
+    channel_axis = 2
+
+    def _output_size(self, integers: tf.Tensor) -> tuple[Any, Any]:
+        dynamic = tf.shape(integers)
+        sizes = []
+        for axis in (1, 2):
+            size = integers.shape[axis] or dynamic[axis]
+            kernel, stride = self.kernel_shape[axis - 1], self.strides[axis - 1]
+            beyond = max(kernel - stride, 0) if self.padding == "valid" else 0
+            sizes.append(size * stride + beyond)
+        return tuple(sizes)

@@ -1,0 +1,136 @@
+"""QuantEdge: owns A and E1 of one tensor between layers, or of several that share one step."""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import keras
+import tensorflow as tf
+
+from tfquantseg.numerics import Quantized, Scaled, encode_value, largest_magnitude, product
+from tfquantseg.policy import Policy
+
+RUNNING_MOMENTUM = 0.95
+"""Share of the old estimate of max|x| that one training step keeps."""
+
+Scales = Literal["running", "dynamic"]
+
+
+@keras.saving.register_keras_serializable("tfquantseg")
+class QuantEdge(keras.layers.Layer):
+    """Quantizes activations on one step, and the error of each onto a step of its own.
+
+    ``A_q = SQ(A, k_A)`` (Eq 15) and backward ``E1_q = SQ(E1, k_E1)`` (Eq 16), the error summed
+    over all consumers before it is quantized. While training the scale is max|A| of the batch,
+    over all tensors that are tied; a running estimate of it is kept for evaluation, which uses
+    "running" scales, or "dynamic" ones if `set_evaluation_scales` says so (or if nothing has
+    been estimated yet).
+
+    Call arguments:
+        x: a float32 tensor or, for a tied edge, a list of them.
+        training: whether the scale is the batch's and the running estimate moves.
+
+    Returns:
+        (integers, step), or (integers of the first, ..., integers of the last, step).
+
+    Attributes:
+        policy: where the grids come from.
+        quantize_error: of each tensor, whether E1 is quantized here; False where the convolution
+            before the edge quantizes the very same error itself.
+        fixed_scale: the constant scale of an input that lies on a grid; None elsewhere.
+        evaluation_scales: "running" or "dynamic".
+    """
+
+    def __init__(
+        self,
+        policy: Policy | dict[str, Any],
+        *,
+        quantize_error: Sequence[bool] = (True,),
+        fixed_scale: float | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Builds the edge of a policy (or of its fields, as a saved file gives them)."""
+        super().__init__(**kwargs)
+        self.policy = policy if isinstance(policy, Policy) else Policy.from_dict(policy)
+        self.quantize_error = tuple(quantize_error)
+        self.fixed_scale = fixed_scale
+        self.evaluation_scales: Scales = "running"
+        self._A = self.policy.A()
+
+    def build(self, input_shape: Any) -> None:
+        """Makes the running estimate of max|A|."""
+        if self.fixed_scale is None:
+            self.running_scale = self.add_weight(
+                shape=(), initializer="zeros", trainable=False, name="running_scale",
+                aggregation="mean",
+            )
+        self.built = True
+
+    def call(self, x: Any, training: bool = False) -> tuple[tf.Tensor, ...]:
+        """Returns the integers of each tensor, and their step."""
+        tensors = list(x) if isinstance(x, list | tuple) else [x]
+        scale, error = self._scale(tensors, training), self.policy.E1()
+        pairs = [
+            encode_value(tensor, lambda v: self._encode(v, scale), error if here else None, self.name)
+            for tensor, here in zip(tensors, self.quantize_error, strict=True)
+        ]
+        return (*(pair.integers for pair in pairs), pairs[0].step)
+
+    def _encode(self, x: tf.Tensor, scale: tf.Tensor) -> Quantized:
+        if self._A is None:
+            return Quantized(tf.identity(x), tf.constant(1.0))
+        if self.fixed_scale is not None:
+            # The device's whole range: 128 steps below zero, 127 above.
+            step = tf.constant(self.fixed_scale / 128.0)
+            return Quantized(tf.clip_by_value(tf.round(x / step), -128.0, 127.0), step)
+        return self._A.encode(x, scale=scale)
+
+    def _scale(self, tensors: list[tf.Tensor], training: bool) -> tf.Tensor:
+        if self.fixed_scale is not None or self._A is None:
+            return tf.constant(0.0)
+        dynamic = largest_magnitude(tensors[0])
+        for tensor in tensors[1:]:
+            dynamic = tf.maximum(dynamic, largest_magnitude(tensor))
+        dynamic = tf.stop_gradient(dynamic)
+        running = tf.convert_to_tensor(self.running_scale)
+        if training:
+            moved = RUNNING_MOMENTUM * running + (1 - RUNNING_MOMENTUM) * dynamic
+            self.running_scale.assign(tf.where(running > 0, moved, dynamic))
+            return dynamic
+        if self.evaluation_scales == "dynamic":
+            return dynamic
+        return tf.where(running > 0, running, dynamic)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns what a file needs to build the edge again."""
+        return {
+            **super().get_config(),
+            "policy": self.policy.to_dict(),
+            "quantize_error": self.quantize_error,
+            "fixed_scale": self.fixed_scale,
+        }
+
+
+@keras.saving.register_keras_serializable("tfquantseg")
+class Product(keras.layers.Layer):
+    """Returns integers * step of a pair, for layers that compute in float32."""
+
+    def call(self, pair: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
+        """Returns a float32 tensor of the shape of the integers."""
+        return product(Quantized(*pair))
+
+
+def set_evaluation_scales(model: keras.Model, scales: Scales) -> None:
+    """Chooses which activation scales evaluation uses; call it before the model is traced.
+
+    Args:
+        model: a quantized model; a float one has no scales and stays as it is.
+        scales: "running" for the estimate that training kept, "dynamic" for each batch's own.
+
+    Raises:
+        ValueError: another word.
+    """
+    if scales not in ("running", "dynamic"):
+        raise ValueError(f"scales must be 'running' or 'dynamic', received {scales!r}.")
+    for layer in model.layers:
+        if isinstance(layer, QuantEdge):
+            layer.evaluation_scales = scales

@@ -1,0 +1,77 @@
+"""Layers that act on the integers of a pair where a plain Keras layer would leave the grid.
+
+Layers that move or choose values (pooling by maximum, padding with zeros, cropping, nearest
+upsampling, concatenation) are plain Keras layers applied to the integers; the step stays.
+"""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tfquantseg.numerics import round_half_away, round_half_up, round_on_step
+
+
+@keras.saving.register_keras_serializable("tfquantseg")
+class RoundOnStep(keras.layers.Layer):
+    """Rounds averages of integers back onto their step, as a device does.
+
+    Call arguments:
+        x: float32 of any shape, in steps.
+
+    Returns:
+        float32 integers of x's shape; the error passes straight through.
+
+    Attributes:
+        rounding: "half_up" or "half_away".
+    """
+
+    def __init__(self, rounding: str = "half_away", **kwargs: Any) -> None:
+        """Builds the layer."""
+        super().__init__(**kwargs)
+        self.rounding = rounding
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        """Returns the nearest integers."""
+        return round_on_step(x, round_half_up if self.rounding == "half_up" else round_half_away)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns what a file needs to build the layer again."""
+        return {**super().get_config(), "rounding": self.rounding}
+
+
+@keras.saving.register_keras_serializable("tfquantseg")
+class QuantDropout(keras.layers.Dropout):
+    """Dropout on a pair: integers become 0 with probability ``rate``, the step s/(1 - rate).
+
+    Call arguments:
+        pair: (integers, step).
+        training: whether anything is dropped.
+
+    Returns:
+        (integers, step), their product what `keras.layers.Dropout` gives for the pair's product.
+    """
+
+    def call(
+        self, pair: tuple[tf.Tensor, tf.Tensor], training: bool = False
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns the integers that are kept, and the step."""
+        integers, step = pair
+        if not training or self.rate == 0:
+            return tf.identity(integers), tf.identity(step)
+        keep = 1.0 - self.rate
+        return _without_factor(super().call(integers, training=True), keep), step / keep
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Returns the pair's shapes, unchanged."""
+        return input_shape
+
+
+def _without_factor(scaled: tf.Tensor, keep: float) -> tf.Tensor:
+    """Undoes dropout's factor 1/keep on integers; the error, of the value, keeps the factor."""
+
+    @tf.custom_gradient
+    def act(scaled: tf.Tensor):
+        return tf.round(scaled * keep), lambda error: error
+
+    return act(scaled)

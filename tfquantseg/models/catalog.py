@@ -1,0 +1,55 @@
+"""Builds a model by its name, as a configuration file gives it."""
+
+import difflib
+import inspect
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import keras
+
+from tfquantseg.models.fcn8s import fcn8s_vgg16
+from tfquantseg.models.residual_unet import residual_unet
+
+_MODELS: dict[str, Callable[..., keras.Model]] = {
+    "fcn8s_vgg16": fcn8s_vgg16,
+    "residual_unet": residual_unet,
+}
+
+
+def names() -> tuple[str, ...]:
+    """Returns the names that `build` accepts, in alphabetical order."""
+    return tuple(sorted(_MODELS))
+
+
+def build(name: str, **arguments: Any) -> keras.Model:
+    """Builds a model by name.
+
+    Args:
+        name: one of `names()`.
+        **arguments: those of the function of that name in `tfquantseg.models`.
+
+    Returns:
+        A functional model: float32 `[N, H, W, 3]`, RGB 0..255, to logits `[N, H, W, classes]`.
+
+    Raises:
+        ValueError: an unknown model or argument, with the nearest name; a missing argument; or
+            whatever the model's own function refuses.
+    """
+    if name not in _MODELS:
+        raise _unknown("model", name, _MODELS)
+    parameters = inspect.signature(_MODELS[name]).parameters
+    for argument in arguments:
+        if argument not in parameters:
+            raise _unknown(f"argument of model {name!r}", argument, parameters)
+    for parameter in parameters.values():
+        if parameter.default is parameter.empty and parameter.name not in arguments:
+            raise ValueError(f"Model {name!r} needs the argument {parameter.name!r}; give it.")
+    return _MODELS[name](**arguments)
+
+
+def _unknown(kind: str, received: str, accepted: Iterable[str]) -> ValueError:
+    """Makes the error for an unknown name, which says what was probably meant."""
+    known = sorted(accepted)
+    nearest = difflib.get_close_matches(received, known, n=1)
+    hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
+    return ValueError(f"Unknown {kind} {received!r}; accepted: {', '.join(known)}.{hint}")

@@ -1,0 +1,83 @@
+"""Folds the preprocessing that an encoder was trained with into its first convolution.
+
+An encoder was trained on x = (p - mean) / deviation, where p is the pixel 0..255 in the encoder's
+channel order. The models of this package receive v = (u - 128) / 128 in RGB instead, which an 8-bit
+image meets without any loss. With p = 128 v + 128 in the encoder's channel order,
+
+    K * x + b = K' * v + b',    K' = K 128 / deviation,    b' = b + sum K (128 - mean) / deviation,
+
+the sum running over taps and input channels. The two sides are equal wherever the kernel sees the
+image only. At a zero-padded border they are not: a padded tap was the mean colour for the encoder
+and is the grey 128 now, and b' contains that tap's term sum_c K (128 - mean) / deviation, so
+exactly the terms of the padded taps are added to each border pixel. For VGG16 (mean 104 to 124)
+that touches the outermost ring of pixels of the first layer.
+"""
+
+import dataclasses
+from typing import Literal
+
+import numpy as np
+
+_CENTRE = 128.0  # the byte that the models map to 0
+_RANGE = 128.0  # bytes that they map to 1
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Preprocessing:
+    """What an encoder's images went through: (pixel - mean) / deviation.
+
+    Attributes:
+        order: order of the encoder's input channels.
+        mean: subtracted from the pixels 0..255, in that order.
+        deviation: divides them after that, in that order.
+
+    Raises:
+        ValueError: an unknown order, not three means or deviations, a deviation that is not
+            positive.
+    """
+
+    order: Literal["rgb", "bgr"]
+    mean: tuple[float, float, float]
+    deviation: tuple[float, float, float] = (1.0, 1.0, 1.0)
+
+    def __post_init__(self) -> None:
+        """Checks the three fields."""
+        if self.order not in ("rgb", "bgr"):
+            raise ValueError(f"order must be 'rgb' or 'bgr', got {self.order!r}.")
+        for name, values in (("mean", self.mean), ("deviation", self.deviation)):
+            if len(values) != 3:
+                raise ValueError(
+                    f"{name} must have one value for each of 3 channels, got {values}."
+                )
+        if min(self.deviation) <= 0:
+            raise ValueError(f"deviation must be positive, got {self.deviation}.")
+
+    def fold(self, kernel: np.ndarray, bias: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Folds this preprocessing into the convolution that reads the image.
+
+        Args:
+            kernel: `[h, w, 3, filters]`, for x in `order`.
+            bias: `[filters]`.
+
+        Returns:
+            Kernel and bias for v = (u - 128) / 128 in RGB, float32, of the same shapes.
+        """
+        deviation = np.asarray(self.deviation)[:, np.newaxis]
+        offset = (_CENTRE - np.asarray(self.mean)[:, np.newaxis]) / deviation
+        folded = kernel * (_RANGE / deviation)
+        if self.order == "bgr":
+            folded = folded[:, :, ::-1]
+        return (
+            np.ascontiguousarray(folded, np.float32),
+            (bias + (kernel * offset).sum((0, 1, 2))).astype(np.float32),
+        )
+
+
+PREPROCESSINGS = {
+    "caffe": Preprocessing(order="bgr", mean=(103.939, 116.779, 123.68)),
+    "torch": Preprocessing(
+        order="rgb", mean=(123.675, 116.28, 103.53), deviation=(58.395, 57.12, 57.375)
+    ),
+    "signed": Preprocessing(order="rgb", mean=(_CENTRE,) * 3, deviation=(_RANGE,) * 3),
+}
+"""The usual ones by name: that of `keras.applications.vgg16`, torchvision's, and our own."""

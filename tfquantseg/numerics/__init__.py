@@ -1,0 +1,48 @@
+"""Grids, where they act, and convolutions of integers: tensors only, no Keras."""
+
+from tfquantseg.numerics.convolutions import PRODUCTS, Convolution
+from tfquantseg.numerics.errors import (
+    encode_error,
+    encode_value,
+    is_finite,
+    product,
+    quantize_error,
+    quantize_gradient,
+    quantize_value,
+    round_on_step,
+)
+from tfquantseg.numerics.grids import (
+    Quantized,
+    Scaled,
+    Uniform,
+    delta,
+    largest_magnitude,
+    levels,
+    round_half_away,
+    round_half_up,
+    round_stochastic,
+)
+from tfquantseg.numerics.taps import tap
+
+__all__ = [
+    "PRODUCTS",
+    "Convolution",
+    "Quantized",
+    "Scaled",
+    "Uniform",
+    "delta",
+    "encode_error",
+    "encode_value",
+    "is_finite",
+    "largest_magnitude",
+    "levels",
+    "product",
+    "quantize_error",
+    "quantize_gradient",
+    "quantize_value",
+    "round_half_away",
+    "round_half_up",
+    "round_on_step",
+    "round_stochastic",
+    "tap",
+]

@@ -1,0 +1,202 @@
+"""Convolutions whose three products multiply integers and rescale once.
+
+With A = n_A * s_A, W = n_W * s_W and the error E = n_E * s_E of the output, all n integers:
+
+* output:           Y  = conv(n_A, n_W) * (s_A * s_W) + b
+* input gradient:   E' = convT(n_E, n_W) * (s_E * s_W)
+* weight gradient:  G  = corr(n_A, n_E) * (s_A * s_E)
+
+Where s_W is one step a channel of the output, it can't be drawn out of the input gradient's sum
+over these channels. The error is then quantized a second time in units of each channel's step,
+n_E' * s_E' ~ E * s_W, and the input gradient is convT(n_E', n_W) * s_E'. So both operands of all
+three products are integers of at most k bits in every case.
+
+The integers travel in float32. A sum of K products of 8-bit integers is exact while its magnitude
+stays below 2**24, for certain when K * 127 * 127 < 2**24 (K <= 1040); beyond, it is rounded as
+any float32 sum.
+
+Source: arXiv:2011.14504, Figures 4 and 5.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Literal
+
+import tensorflow as tf
+
+from tfquantseg.numerics.errors import encode_error
+from tfquantseg.numerics.grids import Quantized, Scaled
+from tfquantseg.numerics.taps import tap
+
+Activation = Literal["linear", "relu", "relu6"]
+Kind = Literal["conv2d", "depthwise", "transposed"]
+PRODUCTS = ("forward", "input_gradient", "weight_gradient")
+
+_KERNEL_AXIS = {"conv2d": 3, "transposed": 2}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Convolution:
+    """An integer convolution, as a frozen value; calling it computes.
+
+    Attributes:
+        kind: "conv2d" with kernels [H, W, in, out], "depthwise" with [H, W, in, multiplier], or
+            "transposed" with [H, W, out, in].
+        strides: vertical and horizontal stride, pixels.
+        padding: "SAME" or "VALID".
+        dilations: vertical and horizontal dilation, pixels.
+        error: the grid of the error E that arrives at the output; None leaves it float32, and
+            the two backward products are then no integer products.
+        error_at: "convolution" quantizes the error after the activation's derivative, at the
+            convolution's output; "activation" before it, at the activation's output.
+        activation: "linear", "relu" or "relu6", applied after the bias.
+        name: the layer's name, for graphs and messages; the kernels appear in graphs as name/forward,
+            name/input_gradient and name/weight_gradient.
+    """
+
+    kind: Kind
+    strides: tuple[int, int] = (1, 1)
+    padding: Literal["SAME", "VALID"] = "SAME"
+    dilations: tuple[int, int] = (1, 1)
+    error: Scaled | None = None
+    error_at: Literal["convolution", "activation"] = "convolution"
+    activation: Activation = "linear"
+    name: str = "convolution"
+
+    def __post_init__(self) -> None:
+        """Checks what TensorFlow's kernels would compute wrongly or refuse late."""
+        if self.dilations != (1, 1) and (self.strides != (1, 1) or self.kind == "transposed"):
+            raise ValueError(
+                f"{self.name}: dilations {self.dilations} with strides {self.strides} in a "
+                f"{self.kind} convolution; dilation needs strides (1, 1) and is not accepted in "
+                "a transposed convolution."
+            )
+        if self.kind == "depthwise" and self.strides[0] != self.strides[1]:
+            raise ValueError(
+                f"{self.name}: a depthwise convolution needs equal strides, got {self.strides}."
+            )
+
+    def __call__(
+        self,
+        a: Quantized,
+        w: Quantized,
+        bias: tf.Tensor | None = None,
+        output_size: tuple[int | tf.Tensor, int | tf.Tensor] | None = None,
+    ) -> tf.Tensor:
+        """Returns activation(conv(A, W) + b), float32 [N, H', W', out].
+
+        Args:
+            a: the input, integers [N, H, W, in] and a scalar step.
+            w: the kernel, integers and a step that is a scalar or one an output channel.
+            bias: float32 [out], or None.
+            output_size: H', W' of a transposed convolution.
+
+        Returns:
+            The float32 output. Its error is quantized by ``error``; the gradients for the
+            integers of ``a`` and ``w`` follow the convention of `tfquantseg.numerics.errors`.
+        """
+        outputs = w.integers.shape[-1] * w.integers.shape[-2]
+        if self.kind != "depthwise":
+            outputs = w.integers.shape[_KERNEL_AXIS[self.kind]]
+        if bias is None:
+            bias = tf.zeros([outputs])
+        if self.dilations != (1, 1):
+            return self._dilated(a, w, bias)
+
+        @tf.custom_gradient
+        def act(n_a, s_a, n_w, s_w, bias):
+            n_a, s_a = tap(Quantized(n_a, s_a), self.name, "A")
+            n_w, s_w = tap(Quantized(n_w, s_w), self.name, "W")
+            per_channel = s_w.shape.num_elements() > 1
+            s_out = tf.reshape(s_w, [outputs] if per_channel else [])
+            with tf.name_scope(f"{self.name}/forward"):
+                sums = self._forward(n_a, n_w, output_size)
+            y = sums * (s_a * s_out) + bias
+            if self.activation == "linear":
+                out, passes = y, None
+            else:
+                out = tf.nn.relu(y) if self.activation == "relu" else tf.nn.relu6(y)
+                passes = out > 0 if self.activation == "relu" else (out > 0) & (out < 6)
+
+            def gradient(error):
+                letter = "E1" if self.error_at == "activation" else "E2"
+                e = tap(self._encode(error, passes), self.name, letter)
+                e_in = e
+                if per_channel:
+                    e_in = self._encode(error * s_out, passes)
+                    e_in = tap(e_in, self.name, f"{letter}_times_W_step")
+                with tf.name_scope(f"{self.name}/input_gradient"):
+                    to_input = self._input_gradient(n_a, n_w, e_in.integers)
+                with tf.name_scope(f"{self.name}/weight_gradient"):
+                    to_weight = self._weight_gradient(n_a, n_w, e.integers)
+                to_bias = tf.reduce_sum(e.integers, [0, 1, 2]) * e.step
+                s_in = e_in.step if per_channel else e.step * s_out
+                return to_input * s_in, None, to_weight * (s_a * e.step), None, to_bias
+
+            return out, gradient
+
+        return act(*a, *w, bias)
+
+    def _dilated(self, a: Quantized, w: Quantized, bias: tf.Tensor) -> tf.Tensor:
+        # TensorFlow's own dilated kernels lack a backward pass on some processors, and the
+        # depthwise one is wrong on others. Moving pixels into the batch keeps them integers.
+        dense = dataclasses.replace(self, dilations=(1, 1), padding="VALID")
+        return tf.nn.with_space_to_batch(
+            a.integers,
+            dilation_rate=list(self.dilations),
+            padding=self.padding,
+            op=lambda n_a, *_: dense(Quantized(n_a, a.step), w, bias),
+            filter_shape=w.integers.shape[:2],
+        )
+
+    def _encode(self, error: tf.Tensor, passes: tf.Tensor | None) -> Quantized:
+        def masked(x: tf.Tensor) -> tf.Tensor:
+            return x if passes is None else tf.where(passes, x, 0.0)
+
+        if self.error is None:
+            return Quantized(masked(error), tf.constant(1.0))
+        if self.error_at == "activation":
+            integers, step = encode_error(error, self.error)
+            return Quantized(masked(integers), step)
+        return encode_error(masked(error), self.error)
+
+    def _geometry(self) -> dict:
+        return {
+            "strides": [1, *self.strides, 1],
+            "padding": self.padding,
+        }
+
+    def _forward(self, n_a: tf.Tensor, n_w: tf.Tensor, output_size) -> tf.Tensor:
+        if self.kind == "conv2d":
+            return tf.raw_ops.Conv2D(input=n_a, filter=n_w, **self._geometry())
+        if self.kind == "depthwise":
+            return tf.raw_ops.DepthwiseConv2dNative(input=n_a, filter=n_w, **self._geometry())
+        return tf.raw_ops.Conv2DBackpropInput(
+            input_sizes=tf.stack([tf.shape(n_a)[0], *output_size, n_w.shape[2]]),
+            filter=n_w,
+            out_backprop=n_a,
+            **self._geometry(),
+        )
+
+    def _input_gradient(self, n_a: tf.Tensor, n_w: tf.Tensor, n_e: tf.Tensor) -> tf.Tensor:
+        if self.kind == "transposed":
+            return tf.raw_ops.Conv2D(input=n_e, filter=n_w, **self._geometry())
+        operation: Callable[..., tf.Tensor] = (
+            tf.raw_ops.Conv2DBackpropInput
+            if self.kind == "conv2d"
+            else tf.raw_ops.DepthwiseConv2dNativeBackpropInput
+        )
+        return operation(
+            input_sizes=tf.shape(n_a), filter=n_w, out_backprop=n_e, **self._geometry()
+        )
+
+    def _weight_gradient(self, n_a: tf.Tensor, n_w: tf.Tensor, n_e: tf.Tensor) -> tf.Tensor:
+        sizes = n_w.shape.as_list()
+        if self.kind == "transposed":
+            n_a, n_e = n_e, n_a
+        operation: Callable[..., tf.Tensor] = (
+            tf.raw_ops.DepthwiseConv2dNativeBackpropFilter
+            if self.kind == "depthwise"
+            else tf.raw_ops.Conv2DBackpropFilter
+        )
+        return operation(input=n_a, filter_sizes=sizes, out_backprop=n_e, **self._geometry())

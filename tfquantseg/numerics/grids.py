@@ -1,0 +1,279 @@
+"""The grids on which every number of the method lies.
+
+The words, used throughout the project:
+
+* ``Delta(k) = 2**(1 - k)`` is the step of ``grid(k)``, whose values are ``n * Delta(k)`` with
+  ``|n| <= 2**(k - 1) - 1`` (Eq 1).
+* A *limit* L is a constant power of two; a limited grid is ``L * grid(k)``.
+* A *scale* is a dynamic factor, ``max|x|`` of the tensor at hand (Eq 3).
+* A *Quantized* is the pair (integers, step); its product is the quantized tensor.
+
+A grid is a frozen value: grids that are configured equally compare equal and hash equally. Calling
+one gives the quantized tensor; ``encode`` gives the pair. Everything is computed in float32, so
+that eager execution, graphs and XLA yield the same bits.
+
+Source: arXiv:2011.14504, section III-A.
+"""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+Rounding = Literal["half_up", "half_away"]
+Step = Literal["max/128", "max/127"]
+Seed = tuple[int | tf.Tensor, int | tf.Tensor]
+
+MAX_BITS = 24
+"""float32 holds the integers of at most 24 bits exactly."""
+
+MAX_STOCHASTIC_BITS = 22
+"""Stochastic rounding compares with draws of 23 bits; one bit of fraction must be left."""
+
+_BELOW_HALF = float(np.nextafter(np.float32(0.5), np.float32(0)))
+
+
+class Quantized(NamedTuple):
+    """A quantized tensor as a pair: value = integers * step.
+
+    Attributes:
+        integers: float32 tensor that holds integers only, any shape.
+        step: float32 tensor that broadcasts against ``integers``; a scalar for one step a tensor.
+    """
+
+    integers: tf.Tensor
+    step: tf.Tensor
+
+    def product(self) -> tf.Tensor:
+        """Returns integers * step, float32, of the shape of ``integers``."""
+        return self.integers * self.step
+
+
+def delta(bits: int) -> float:
+    """Returns the step of grid(k), ``Delta(k) = 2**(1 - k)`` (Eq 1)."""
+    return 2.0 ** (1 - bits)
+
+
+def levels(bits: int) -> int:
+    """Returns the largest integer of grid(k), ``2**(k - 1) - 1``: 127 for 8 bits."""
+    return 2 ** (bits - 1) - 1
+
+
+def round_half_up(x: tf.Tensor) -> tf.Tensor:
+    """Rounds to the nearest integer, ties upwards: ``floor(x + 1/2)`` (Eq 2), exactly.
+
+    In float32, ``x + 0.5`` itself rounds: 0.49999997 would become 1. Below zero the sum is exact
+    where it matters; above zero the largest float below one half gives the exact result.
+
+    Args:
+        x: float32 tensor, any shape, ``|x| < 2**23``.
+
+    Returns:
+        float32 tensor of integers, of x's shape.
+    """
+    return tf.floor(x + tf.where(x > 0, _BELOW_HALF, 0.5))
+
+
+def round_half_away(x: tf.Tensor) -> tf.Tensor:
+    """Rounds to the nearest integer, ties away from zero, as integer devices do.
+
+    Args:
+        x: float32 tensor, any shape, ``|x| < 2**23``.
+
+    Returns:
+        float32 tensor of integers, of x's shape: ``sign(x) * floor(|x| + 1/2)``, exactly.
+    """
+    return tf.sign(x) * tf.floor(tf.abs(x) + _BELOW_HALF)
+
+
+def round_stochastic(x: tf.Tensor, seed: Seed) -> tf.Tensor:
+    """Rounds to one of the two neighbours, up with probability ``x - floor(x)`` (Eq 6).
+
+    The draws are Philox, a function of the seed alone: the same seed gives the same result in
+    eager execution, graphs and XLA, before and after a restart.
+
+    Args:
+        x: float32 tensor, any shape, ``|x| < 2**22``.
+        seed: two integers (or integer scalars); use another pair for every tensor and step.
+
+    Returns:
+        float32 tensor of integers, of x's shape, whose expectation is x (to within 2**-23).
+    """
+    key = tf.stack([tf.cast(part, tf.int64) for part in seed])
+    draws = tf.random.stateless_uniform(tf.shape(x), key, alg="philox")
+    below = tf.floor(x)
+    return below + tf.cast(draws < x - below, tf.float32)
+
+
+def _round(x: tf.Tensor, rounding: Rounding) -> tf.Tensor:
+    return round_half_up(x) if rounding == "half_up" else round_half_away(x)
+
+
+def _check_bits(bits: object, most: int) -> None:
+    if not isinstance(bits, int) or isinstance(bits, bool) or not 2 <= bits <= most:
+        raise ValueError(f"bits must be an integer from 2 to {most}, received {bits!r}.")
+
+
+def _check_choice(name: str, value: str, accepted: Sequence[str]) -> None:
+    if value not in accepted:
+        raise ValueError(f"{name} must be one of {', '.join(accepted)}, received {value!r}.")
+
+
+@dataclasses.dataclass(frozen=True)
+class Uniform:
+    r"""Uniform quantization on a constant grid (Eq 2, and Eq 14 where the limit is not 1).
+
+    $$UQ(x, k) = Clip(\Delta \lfloor x / \Delta + 1/2 \rfloor, -1 + \Delta, 1 - \Delta)$$
+
+    and with a limit L, ``L * UQ(x / L, k)``.
+
+    Example:
+        >>> Uniform(bits=8)(tf.constant([0.3, 2.0])).numpy()
+        array([0.296875 , 0.9921875], dtype=float32)
+
+    Attributes:
+        bits: k, from 2 to 24.
+        limit: L, a power of two, or one a channel (any sequence, kept as a tuple of floats).
+        rounding: "half_up" is Eq 2's floor(x + 1/2); "half_away" rounds ties away from zero.
+        axis: the axis, or the adjacent axes, of x along which a vector of limits lies.
+
+    Raises:
+        ValueError: bits outside 2..24, a limit that is not a power of two, an unknown rounding.
+    """
+
+    bits: int
+    limit: float | tuple[float, ...] = 1.0
+    rounding: Rounding = "half_up"
+    axis: int | tuple[int, ...] = -1
+
+    def __post_init__(self) -> None:
+        """Checks the fields and keeps a vector of limits as a tuple."""
+        _check_bits(self.bits, MAX_BITS)
+        _check_choice("rounding", self.rounding, ("half_up", "half_away"))
+        array = np.asarray(self.limit, np.float64)
+        if array.ndim > 1 or array.size == 0:
+            raise ValueError(f"limit must be a number or a vector, received shape {array.shape}.")
+        for limit in array.flat:
+            if not (limit > 0 and math.isfinite(limit) and math.frexp(limit)[0] == 0.5):
+                raise ValueError(f"a limit must be a power of two, received {float(limit)!r}.")
+        frozen = float(array) if array.ndim == 0 else tuple(array.tolist())
+        object.__setattr__(self, "limit", frozen)
+        if isinstance(self.axis, list):
+            object.__setattr__(self, "axis", tuple(self.axis))
+
+    def limits_for(self, shape: Sequence[int | None]) -> np.ndarray:
+        """Returns L as a float32 array that broadcasts against a tensor of this shape.
+
+        Raises:
+            ValueError: a vector of limits whose length is not that of the axes it lies along.
+        """
+        if isinstance(self.limit, float):
+            return np.float32(self.limit)
+        axes = (self.axis,) if isinstance(self.axis, int) else self.axis
+        axes = tuple(axis % len(shape) for axis in axes)
+        broadcast = [shape[i] if i in axes else 1 for i in range(len(shape))]
+        if None in broadcast or math.prod(broadcast) != len(self.limit):
+            raise ValueError(
+                f"{len(self.limit)} limits along axis {self.axis} do not fit a tensor of shape "
+                f"{tuple(shape)}: give one limit, or one a channel of that axis."
+            )
+        return np.asarray(self.limit, np.float32).reshape(broadcast)
+
+    def encode(self, x: tf.Tensor) -> Quantized:
+        """Returns (integers, step) with step = L * Delta(k) and |integers| <= 2**(k-1) - 1."""
+        x = tf.convert_to_tensor(x, tf.float32)
+        step = self.limits_for(x.shape) * np.float32(delta(self.bits))
+        most = float(levels(self.bits))
+        integers = _round(tf.clip_by_value(x * (1 / step), -most, most), self.rounding)
+        return Quantized(integers, tf.constant(step))
+
+    def __call__(self, x: tf.Tensor) -> tf.Tensor:
+        """Returns L * UQ(x / L, k), float32, of x's shape."""
+        return self.encode(x).product()
+
+
+@dataclasses.dataclass(frozen=True)
+class Scaled:
+    r"""Scale quantization with the dynamic factor ``Scale(x) = max|x|`` (Eq 3).
+
+    $$SQ(x, k) = Scale(x) \cdot UQ(x / Scale(x), k)$$ (Eq 4), and with stochastic rounding RQ
+    (Eq 5, 6) in UQ's place $Scale(x) \cdot RQ(x / Scale(x), k)$ (Eq 17) or, without rescaling,
+    $RQ(x / Scale(x), k)$ (Eq 18).
+
+    A tensor of zeros gives zeros. SQ with step "max/128" clips its maximum to 1 - Delta and is
+    not idempotent: derive a scale once and hand on the pair. "max/127" clips nothing.
+
+    Attributes:
+        bits: k, from 2 to 24, to 22 when stochastic.
+        step: "max/128" is the paper's step ``max * Delta(k)``; "max/127" is
+            ``max / (2**(k-1) - 1)``. Both are named for 8 bits.
+        stochastic: RQ in UQ's place; calls then need a seed.
+        rescale: False leaves the scale out of the step (Eq 18).
+        rounding: of the deterministic kind, as in `Uniform`.
+
+    Raises:
+        ValueError: bits out of range, an unknown step or rounding.
+    """
+
+    bits: int
+    step: Step = "max/128"
+    stochastic: bool = False
+    rescale: bool = True
+    rounding: Rounding = "half_up"
+
+    def __post_init__(self) -> None:
+        """Checks the fields."""
+        _check_bits(self.bits, MAX_STOCHASTIC_BITS if self.stochastic else MAX_BITS)
+        _check_choice("step", self.step, ("max/128", "max/127"))
+        _check_choice("rounding", self.rounding, ("half_up", "half_away"))
+
+    @property
+    def divisor(self) -> float:
+        """How many steps the scale is long: 128 or 127 for 8 bits."""
+        return float(levels(self.bits) + (1 if self.step == "max/128" else 0))
+
+    def encode(
+        self, x: tf.Tensor, seed: Seed | None = None, scale: tf.Tensor | None = None
+    ) -> Quantized:
+        """Returns (integers, step), the step a scalar, |integers| <= 2**(k-1) - 1.
+
+        Args:
+            x: tensor of any rank.
+            seed: two integers, for stochastic rounding only.
+            scale: a scalar to use in place of max|x|; values beyond it are clipped.
+
+        Raises:
+            ValueError: a seed is missing for stochastic rounding, or given without it.
+        """
+        if self.stochastic != (seed is not None):
+            need = "needs seed=(a, b)" if self.stochastic else "takes no seed"
+            raise ValueError(f"{self} {need}, received {seed!r}.")
+        x = tf.convert_to_tensor(x, tf.float32)
+        scale = largest_magnitude(x) if scale is None else scale
+        unit = tf.where(scale > 0, scale, 1.0)
+        most = float(levels(self.bits))
+        ratio = x / unit * self.divisor
+        if seed is not None:
+            integers = tf.clip_by_value(round_stochastic(ratio, seed), -most, most)
+        else:
+            integers = _round(tf.clip_by_value(ratio, -most, most), self.rounding)
+        return Quantized(integers, self._step(unit))
+
+    def _step(self, unit: tf.Tensor) -> tf.Tensor:
+        if not self.rescale:
+            return tf.constant(1 / self.divisor, tf.float32)
+        # In float64, because graph compilers replace a float32 division by a constant with a
+        # product, whose last bit differs. Rounded to float32, both are the correct quotient.
+        return tf.cast(tf.cast(unit, tf.float64) / self.divisor, tf.float32)
+
+    def __call__(self, x: tf.Tensor, seed: Seed | None = None) -> tf.Tensor:
+        """Returns integers * step, float32, of x's shape."""
+        return self.encode(x, seed).product()
+
+
+def largest_magnitude(x: tf.Tensor) -> tf.Tensor:
+    """Returns Scale(x) = max|x| (Eq 3), a float32 scalar; 0 for an empty tensor."""
+    return tf.maximum(tf.maximum(tf.reduce_max(x), -tf.reduce_min(x)), 0.0)

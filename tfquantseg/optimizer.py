@@ -1,0 +1,201 @@
+"""IntegerSGD: owns G and U. Gradients of 8 bits, updates and master weights of 24."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfquantseg.numerics import Uniform, delta, is_finite, levels, tap
+from tfquantseg.policy import UpdateRule
+
+
+@keras.saving.register_keras_serializable("tfquantseg")
+class IntegerSGD(keras.optimizers.Optimizer):
+    r"""Stochastic gradient descent on grids (Eq 17 - 19), momentum on a grid of its own.
+
+    For a variable with an `UpdateRule` (those of quantized layers), with limit L:
+
+    $$G_q = Q_G(G + d W_m), \quad V \leftarrow Q_V(\mu V + lr \cdot G_q), \quad
+    W_m \leftarrow Clip(W_m - Q_U(V))$$
+
+    where G is the gradient after all-reduce, d the weight decay (of kernels), Q_G stochastic
+    (Eq 17, or 18 without its scale), Q_V and Q_U are ``L * UQ(. / L, k)``. So every master stays
+    on its grid, ``L * n * Delta(k_U)``, after any number of steps. All other variables take the
+    same steps in float32.
+
+    If any gradient is not finite, no variable is changed in that step, and `nonfinite_layers`
+    names where.
+
+    Attributes:
+        momentum: mu, from 0 to below 1.
+        decay: d, not negative.
+        seed: of the stochastic rounding, whose draws depend on (seed, step, variable) alone.
+
+    Raises:
+        ValueError: momentum, decay or seed out of range; when built, a learning rate that its
+            grid(k_lr) would change.
+    """
+
+    def __init__(
+        self,
+        learning_rate: float | keras.optimizers.schedules.LearningRateSchedule = 2.0**-6,
+        momentum: float = 0.0,
+        decay: float = 0.0,
+        seed: int = 0,
+        name: str = "integer_sgd",
+        **kwargs: Any,
+    ) -> None:
+        """Checks the hyperparameters; the learning rate is checked when the optimizer is built."""
+        super().__init__(learning_rate=learning_rate, name=name, **kwargs)
+        if not 0 <= momentum < 1:
+            raise ValueError(f"momentum must be from 0 to below 1, received {momentum!r}.")
+        if not decay >= 0:
+            raise ValueError(f"decay must not be negative, received {decay!r}.")
+        if not isinstance(seed, int) or not 0 <= seed < 2**63:
+            raise ValueError(f"seed must be an integer from 0 to 2**63 - 1, received {seed!r}.")
+        self.momentum = momentum
+        self.decay = decay
+        self.seed = seed
+
+    def build(self, variables: Sequence[keras.Variable]) -> None:
+        """Makes a velocity and two monitors for each variable, and checks the learning rate."""
+        if self.built:
+            return
+        super().build(variables)
+        self._rules: list[UpdateRule | None] = [getattr(v, "update_rule", None) for v in variables]
+        for rule, variable in zip(self._rules, variables, strict=True):
+            if rule is not None:
+                self._check_learning_rate(rule.k_lr, variable.path)
+        self._velocities = [
+            self.add_variable_from_reference(v, name="velocity") if self.momentum else None
+            for v in variables
+        ]
+        self._lost = [self.add_variable((), name=f"lost_{i}") for i in range(len(variables))]
+        self._at_limit = [
+            self.add_variable((), name=f"at_limit_{i}") for i in range(len(variables))
+        ]
+        self._nonfinite = self.add_variable((len(variables),), name="nonfinite")
+
+    def _check_learning_rate(self, k_lr: int, path: str) -> None:
+        schedule = self._learning_rate
+        if isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule):
+            if not hasattr(schedule, "values"):
+                raise ValueError(
+                    f"a {type(schedule).__name__} can't be checked against the learning rate's "
+                    "grid; use tfquantseg.schedules, whose values() lists every rate."
+                )
+            rates = [float(rate) for rate in schedule.values()]
+        else:
+            with tf.init_scope():  # Keras builds optimizers while it traces a step.
+                rates = [float(keras.ops.convert_to_numpy(schedule))]
+        step = delta(k_lr)
+        for rate in rates:
+            steps = rate / step
+            if steps != round(steps) or not 0 < steps <= levels(k_lr):
+                lower = float(max(np.floor(steps), 1) * step)
+                upper = float(min(np.floor(steps) + 1, levels(k_lr)) * step)
+                raise ValueError(
+                    f"learning rate {rate!r} is not on the {k_lr}-bit grid of {path!r}, multiples "
+                    f"of {step!r} below 1; the nearest are {lower!r} and {upper!r} (powers of two "
+                    f"from {step!r} to 0.5 always fit, such as {_power_of_two(rate, step)!r})."
+                )
+
+    def apply(self, grads: Sequence[Any], trainable_variables: Any = None) -> None:
+        """Updates the variables, or none of them if any gradient is not finite.
+
+        Args:
+            grads: one gradient a variable, in the variables' order; None is skipped by Keras.
+            trainable_variables: the variables, needed only before the optimizer is built.
+        """
+        if not self.built and trainable_variables is not None:
+            self.build(list(trainable_variables))
+        finite = [tf.constant(True) if g is None else is_finite(g) for g in grads]
+        if len(finite) == self._nonfinite.shape[0]:
+            self._nonfinite.assign(tf.cast(~tf.stack(finite), tf.float32))
+        # Added to every gradient, a NaN reaches every replica's sum, where update_step sees it.
+        poison = tf.where(tf.reduce_all(tf.stack(finite)), 0.0, float("nan"))
+        super().apply([None if g is None else g + poison for g in grads], trainable_variables)
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        """Updates one variable, after all-reduce; see the class for the formula."""
+        index = self._get_variable_index(variable)
+        rule, velocity = self._rules[index], self._velocities[index]
+        weight, rate = tf.convert_to_tensor(variable), tf.cast(learning_rate, tf.float32)
+        applies = tf.math.is_finite(tf.reshape(gradient, [-1])[0])
+        if self.decay and (rule.decays if rule is not None else len(variable.shape) > 1):
+            gradient = gradient + self.decay * weight
+        if rule is not None and rule.G is not None:
+            draw = tf.cast(self.iterations, tf.int64) * len(self._rules) + index
+            pair = rule.G.encode(gradient, seed=(self.seed, draw))
+            gradient = tap(pair, self._trainable_variables[index].path, "G").product()
+        move = rate * gradient
+        if velocity is not None:
+            move = self.momentum * tf.convert_to_tensor(velocity) + move
+            move = move if rule is None else rule.V(move)
+            self.assign(velocity, tf.where(applies, move, tf.convert_to_tensor(velocity)))
+        moved = weight - move
+        if rule is not None:
+            update = tap(rule.U.encode(move), self._trainable_variables[index].path, "U").product()
+            most = rule.U.limits_for(weight.shape) * np.float32(1 - delta(rule.U.bits))
+            moved = tf.clip_by_value(weight - update, -most, most)
+            self.assign(self._lost[index], _count((move != 0) & (update == 0)))
+            self.assign(self._at_limit[index], _count(tf.abs(moved) >= most))
+        self.assign(variable, tf.where(applies, moved, weight))
+
+    def nonfinite_layers(self) -> list[str]:
+        """Returns the paths of variables whose last gradient was not finite, output side first.
+
+        The first is nearest to where the NaN or infinity arose: it spreads from there to the
+        layers before it.
+        """
+        flags = keras.ops.convert_to_numpy(self._nonfinite)
+        paths = [variable.path for variable in self._trainable_variables]
+        return [path for path, flag in zip(paths, flags, strict=True) if flag][::-1]
+
+    def monitors(self) -> dict[str, dict[str, float]]:
+        """Returns, for each quantized variable, fractions of its elements in the last step.
+
+        Returns:
+            By the variable's path: ``lost``, updates that were not zero before Q_U and zero
+            behind it; ``at_limit``, masters on the last value of their grid.
+        """
+        fractions = {}
+        for i, variable in enumerate(self._trainable_variables):
+            if self._rules[i] is not None:
+                size = int(np.prod(variable.shape))
+                fractions[variable.path] = {
+                    "lost": float(self._lost[i].numpy()) / size,
+                    "at_limit": float(self._at_limit[i].numpy()) / size,
+                }
+        return fractions
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the hyperparameters."""
+        return {
+            **super().get_config(),
+            "momentum": self.momentum,
+            "decay": self.decay,
+            "seed": self.seed,
+        }
+
+
+def off_grid(variable: keras.Variable) -> int:
+    """Returns how many elements of a master weight are not on their grid; 0 is the promise."""
+    rule: UpdateRule | None = getattr(variable, "update_rule", None)
+    if rule is None:
+        return 0
+    grid: Uniform = rule.U
+    value = tf.convert_to_tensor(variable)
+    return int(tf.reduce_sum(tf.cast(grid(value) != value, tf.int64)))
+
+
+def _count(flags: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_sum(tf.cast(flags, tf.float32))
+
+
+def _power_of_two(rate: float, step: float) -> float:
+    if not rate > 0:
+        return step
+    return float(min(max(2.0 ** np.round(np.log2(rate)), step), 0.5))

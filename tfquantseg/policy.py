@@ -1,0 +1,349 @@
+"""Policy: one frozen value that names every choice for every object; rules; the presets.
+
+The objects are the paper's: W weight, A activation, E1 error of an activation, E2 error inside
+batch norm or at a convolution's output, G gradient of a weight, U update of a weight, and batch
+norm's mu, sigma, x_hat, gamma and beta. ``k_X = None`` leaves X in float32.
+"""
+
+import dataclasses
+import difflib
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
+
+from tfquantseg.numerics import Scaled, Uniform
+
+_CHOICES: dict[str, tuple[object, ...]] = {
+    "A_at": ("conv_inputs", "every_tensor"),
+    "E2_at": ("x_hat", "conv_output"),
+    "G_at": ("tape", "optimizer"),
+    "step": ("max/128", "max/127"),
+    "rounding": ("half_up", "half_away"),
+    "norm": ("l1", "l2"),
+    "decay": ("in_G", "off"),
+}
+_FITS = {"W_limit": ("per_tensor", "per_channel"), "bias_limit": ("fit",), "BN_limit": ("fit",)}
+_V_LIMIT = 2.0**-4
+"""Velocities reach one sixteenth of the weight's limit; their step is 2**-4 of the update's."""
+
+
+@dataclasses.dataclass(frozen=True)
+class UpdateRule:
+    """What the optimizer does with one variable.
+
+    Attributes:
+        G: the stochastic grid of the gradient, or None if it is quantized in the tape or not.
+        U: the grid of master weight and update, relative to the variable's limit.
+        V: the grid of the momentum's velocity, in units of the update.
+        k_lr: bits of the learning rate's grid.
+        decays: whether weight decay is added to this variable's gradient.
+    """
+
+    G: Scaled | None
+    U: Uniform
+    V: Uniform
+    k_lr: int
+    decays: bool
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Policy:
+    """Every choice of the method for one layer or a whole network.
+
+    Attributes:
+        name: how messages and tables call it.
+        k_W: bits of the weights in a convolution (Eq 8).
+        k_A: bits of activations (Eq 15).
+        k_E1: bits of errors at activations (Eq 16).
+        k_E2: bits of errors inside batch norm or at the convolution's output (Eq 16).
+        k_G: bits of gradients (Eq 17, 18).
+        k_U: bits of master weights and updates (Eq 7, 19).
+        k_V: bits of the momentum's velocity.
+        k_lr: bits of the learning rate, on grid(k_lr).
+        k_mu: bits of batch norm's mean (Eq 14).
+        k_sigma: bits of batch norm's deviation (Eq 14).
+        k_x_hat: bits of batch norm's normalized output (Eq 14); None where it folds away.
+        k_gamma: bits of batch norm's scale (Eq 14).
+        k_beta: bits of batch norm's shift (Eq 14).
+        A_at: quantize activations at "conv_inputs" only, or at "every_tensor" that survives
+            fusion on a device: outputs of convolution (+ batch norm, + activation), additions,
+            resizes, averages, and the model's outputs.
+        E2_at: "x_hat" is batch norm's normalized output; "conv_output" the convolution's output,
+            where both backward products then receive integers.
+        G_at: quantize gradients in the "tape" or in the "optimizer", after all-reduce and decay.
+        G_rescale: True keeps the gradient's scale (Eq 17), False drops it (Eq 18).
+        step: of A, E1, E2, x_hat and G: "max/128" (Eq 4) or "max/127".
+        rounding: "half_up" (Eq 2) or "half_away".
+        W_limit: a power of two, or the smallest that holds the weights taken over, "per_tensor"
+            or "per_channel".
+        bias_limit: a power of two, or "fit".
+        BN_limit: of mu, sigma, gamma and beta: a power of two, or "fit".
+        norm: batch norm's deviation, "l1" (Eq 13) or "l2" (Eq 11).
+        decay: weight decay "in_G" before it is quantized, or "off".
+
+    Raises:
+        ValueError: bits below 2 or beyond float32's, an unknown choice.
+    """
+
+    name: str
+    k_W: int | None
+    k_A: int | None
+    k_E1: int | None
+    k_E2: int | None
+    k_G: int | None
+    k_U: int | None
+    k_V: int = 24
+    k_lr: int = 24
+    k_mu: int | None = 16
+    k_sigma: int | None = 16
+    k_x_hat: int | None = None
+    k_gamma: int | None = 8
+    k_beta: int | None = 8
+    A_at: Literal["conv_inputs", "every_tensor"] = "every_tensor"
+    E2_at: Literal["x_hat", "conv_output"] = "conv_output"
+    G_at: Literal["tape", "optimizer"] = "optimizer"
+    G_rescale: bool = True
+    step: Literal["max/128", "max/127"] = "max/127"
+    rounding: Literal["half_up", "half_away"] = "half_away"
+    W_limit: float | Literal["per_tensor", "per_channel"] = "per_channel"
+    bias_limit: float | Literal["fit"] = "fit"
+    BN_limit: float | Literal["fit"] = "fit"
+    norm: Literal["l1", "l2"] = "l1"
+    decay: Literal["in_G", "off"] = "in_G"
+
+    def __post_init__(self) -> None:
+        """Checks every field, by building the grids that it names."""
+        for field, accepted in _CHOICES.items():
+            received = getattr(self, field)
+            if received not in accepted:
+                raise ValueError(
+                    f"policy {self.name!r}: {field} must be one of {', '.join(map(str, accepted))}"
+                    f", received {received!r}{_nearest(str(received), map(str, accepted))}."
+                )
+        for field, fits in _FITS.items():
+            received = getattr(self, field)
+            if isinstance(received, str) and received not in fits:
+                raise ValueError(
+                    f"policy {self.name!r}: {field} must be a power of two or one of "
+                    f"{', '.join(fits)}, received {received!r}{_nearest(received, fits)}."
+                )
+        for field in dataclasses.fields(self):
+            bits = getattr(self, field.name)
+            if field.name.startswith("k_") and bits is not None:
+                try:
+                    Uniform(bits=bits)
+                except ValueError as error:
+                    raise ValueError(f"policy {self.name!r}: {field.name}: {error}") from None
+        if self.k_G is not None:
+            self.G()
+
+    @property
+    def is_float(self) -> bool:
+        """Whether nothing is quantized, so that the float layers stay as they are."""
+        return all(
+            getattr(self, k) is None for k in ("k_W", "k_A", "k_E1", "k_E2", "k_G", "k_U")
+        )
+
+    def W(self, limit: float | tuple[float, ...], axis: int | tuple[int, ...]) -> Uniform | None:
+        """Returns the grid of a weight with these limits along this axis (Eq 8)."""
+        return self._uniform(self.k_W, limit, axis)
+
+    def A(self) -> Scaled | None:
+        """Returns the grid of activations (Eq 15)."""
+        return self._scaled(self.k_A)
+
+    def E1(self) -> Scaled | None:
+        """Returns the grid of errors at activations (Eq 16)."""
+        return self._scaled(self.k_E1)
+
+    def E2(self) -> Scaled | None:
+        """Returns the grid of errors at x_hat or at the convolution's output (Eq 16)."""
+        return self._scaled(self.k_E2)
+
+    def G(self) -> Scaled | None:
+        """Returns the stochastic grid of gradients (Eq 17, or 18 without rescale)."""
+        if self.k_G is None:
+            return None
+        return Scaled(self.k_G, step=self.step, stochastic=True, rescale=self.G_rescale)
+
+    def batch_norm(self, bits: int | None, limit: float) -> Uniform | None:
+        """Returns the grid of mu, sigma, gamma or beta (Eq 14)."""
+        return self._uniform(bits, limit, -1)
+
+    def x_hat(self) -> Scaled | None:
+        """Returns the grid of batch norm's normalized output (Eq 14)."""
+        return self._scaled(self.k_x_hat)
+
+    def update_rule(
+        self, limit: float | tuple[float, ...], axis: int | tuple[int, ...], *, decays: bool
+    ) -> UpdateRule | None:
+        """Returns what the optimizer does with a variable of these limits; None if float."""
+        if self.k_U is None:
+            return None
+        limits = limit if isinstance(limit, tuple) else (limit,)
+        velocity = tuple(_V_LIMIT * one for one in limits)
+        return UpdateRule(
+            G=self.G() if self.G_at == "optimizer" else None,
+            U=Uniform(self.k_U, limit, self.rounding, axis),
+            V=Uniform(
+                self.k_V, velocity if isinstance(limit, tuple) else velocity[0], self.rounding, axis
+            ),
+            k_lr=self.k_lr,
+            decays=decays and self.decay == "in_G",
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the fields, for configurations and files."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> "Policy":
+        """Returns the policy with these fields.
+
+        Raises:
+            ValueError: an unknown field, with the nearest name.
+        """
+        known = [field.name for field in dataclasses.fields(cls)]
+        for name in fields:
+            if name not in known:
+                raise ValueError(f"a policy has no field {name!r}{_nearest(name, known)}.")
+        return cls(**fields)
+
+    def _uniform(
+        self, bits: int | None, limit: float | tuple[float, ...], axis: int | tuple[int, ...]
+    ) -> Uniform | None:
+        return None if bits is None else Uniform(bits, limit, self.rounding, axis)
+
+    def _scaled(self, bits: int | None) -> Scaled | None:
+        return None if bits is None else Scaled(bits, self.step, rounding=self.rounding)
+
+
+FLOAT = Policy(
+    name="FLOAT",
+    k_W=None,
+    k_A=None,
+    k_E1=None,
+    k_E2=None,
+    k_G=None,
+    k_U=None,
+    k_mu=None,
+    k_sigma=None,
+    k_gamma=None,
+    k_beta=None,
+)
+"""Nothing is quantized: the float Keras layers, and stochastic gradient descent."""
+
+PAPER_FCN = Policy(
+    name="PAPER_FCN",
+    k_W=8,
+    k_A=8,
+    k_E1=8,
+    k_E2=8,
+    k_G=8,
+    k_U=24,
+    A_at="conv_inputs",
+    E2_at="x_hat",
+    G_rescale=False,
+    step="max/128",
+    rounding="half_up",
+    W_limit=1.0,
+    bias_limit=1.0,
+    BN_limit=2.0,
+    k_x_hat=16,
+)
+"""The letter of the paper for FCN8s-VGG16: Eq 18, weights and biases within a limit of 1."""
+
+INTEGER = Policy(name="INTEGER", k_W=8, k_A=8, k_E1=8, k_E2=8, k_G=8, k_U=24)
+"""The default: every operand of all three products of every convolution is an 8-bit integer."""
+
+_PRESETS = {policy.name: policy for policy in (FLOAT, PAPER_FCN, INTEGER)}
+
+
+def presets() -> tuple[str, ...]:
+    """Returns the names of the presets."""
+    return tuple(_PRESETS)
+
+
+def preset(name: str) -> Policy:
+    """Returns the preset of this name.
+
+    Raises:
+        ValueError: no such preset, with the nearest name.
+    """
+    if name not in _PRESETS:
+        raise ValueError(
+            f"no preset is called {name!r}{_nearest(name, _PRESETS)}; "
+            f"there are {', '.join(_PRESETS)}."
+        )
+    return _PRESETS[name]
+
+
+@dataclasses.dataclass(frozen=True)
+class Rules:
+    """An ordered choice of policies by layer name; the first that matches wins.
+
+    Example:
+        >>> Rules((("score_.*", FLOAT), (".*", INTEGER))).policy_for("conv1_1").name
+        'INTEGER'
+
+    Attributes:
+        rules: pairs (regular expression that must match the whole layer name, policy).
+
+    Raises:
+        ValueError: no rules, or a pattern that is not a regular expression.
+    """
+
+    rules: tuple[tuple[str, Policy], ...]
+
+    def __post_init__(self) -> None:
+        """Checks the patterns."""
+        if not self.rules:
+            raise ValueError("rules are empty; give at least (('.*', policy),).")
+        for pattern, _ in self.rules:
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise ValueError(
+                    f"rule {pattern!r} is not a regular expression: {error}."
+                ) from None
+
+    @classmethod
+    def of(cls, choice: "Policy | Rules") -> "Rules":
+        """Returns rules, a lone policy becoming the rule for every layer."""
+        return choice if isinstance(choice, Rules) else cls(((".*", choice),))
+
+    def policy_for(self, layer: str) -> Policy:
+        """Returns the policy of the first rule that matches this layer name.
+
+        Raises:
+            ValueError: no rule matches.
+        """
+        for pattern, policy in self.rules:
+            if re.fullmatch(pattern, layer):
+                return policy
+        raise ValueError(
+            f"no rule matches layer {layer!r} (rules: {', '.join(p for p, _ in self.rules)}); "
+            "end the rules with ('.*', policy)."
+        )
+
+    def check_used(self, layers: Iterable[str]) -> None:
+        """Raises ValueError if a rule is the first match of none of these layers."""
+        layers = list(layers)
+        for i, (pattern, policy) in enumerate(self.rules):
+            mine = [name for name in layers if re.fullmatch(pattern, name)]
+            if not mine:
+                raise ValueError(
+                    f"rule {pattern!r} -> {policy.name} matches no layer"
+                    f"{_nearest(pattern, layers)}; remove it or mend its pattern."
+                )
+            earlier = [p for p, _ in self.rules[:i]]
+            if all(any(re.fullmatch(p, name) for p in earlier) for name in mine):
+                raise ValueError(
+                    f"rule {pattern!r} -> {policy.name} is never the first match: the rules "
+                    f"before it ({', '.join(earlier)}) take all of its layers; move it forward."
+                )
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.4)
+    return f" (did you mean {close[0]!r}?)" if close else ""

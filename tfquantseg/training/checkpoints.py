@@ -1,0 +1,228 @@
+"""Checkpoints: the state of a run after some step, whole or not at all.
+
+    checkpoints/step_00000200/
+        model.keras        architecture and weights; all that evaluation and export need
+        state.npz          the optimizer's variables and the states of random seeds
+        checkpoint.json    step, mIoU on the validation split, what model it is of
+
+The last few are kept, and the best: the one of the highest mIoU, the earliest of equals. Order and
+augmentation of the data follow from (seed, step), so that nothing else need be kept to go on bit
+for bit.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import zipfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal
+
+import keras
+import numpy as np
+
+from tfquantseg.training import whole
+from tfquantseg.training.recipe import first_difference
+
+MODEL = "model.keras"
+_STATE = "state.npz"
+_ABOUT = "checkpoint.json"
+_NAME = "step_{:08d}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Checkpoint:
+    """One checkpoint on the disk.
+
+    Args:
+        path: Its folder.
+        step: Steps done.
+        miou: mIoU on the validation split after that step, 0..1; None if it was not evaluated.
+    """
+
+    path: Path
+    step: int
+    miou: float | None
+
+    @property
+    def model(self) -> Path:
+        """The model's file."""
+        return self.path / MODEL
+
+
+def listed(folder: Path) -> list[Checkpoint]:
+    """The checkpoints in a folder, in the order of their steps.
+
+    Raises:
+        ValueError: One of them cannot be read.
+    """
+    found = []
+    for path in sorted(folder.glob("step_*")):
+        about = _about(path)
+        found.append(Checkpoint(path, about["step"], about["miou"]))
+    return found
+
+
+def newest(folder: Path) -> Checkpoint | None:
+    """The checkpoint of the latest step, or None if there is none."""
+    return max(listed(folder), key=lambda checkpoint: checkpoint.step, default=None)
+
+
+def best(folder: Path) -> Checkpoint | None:
+    """The checkpoint of the highest mIoU, the earliest of equals; None if none was evaluated."""
+    return _best(listed(folder))
+
+
+def find(folder: Path, which: Literal["best", "last"]) -> Checkpoint:
+    """The best or the last checkpoint in a folder.
+
+    Raises:
+        ValueError: `which` is another word.
+        FileNotFoundError: There is no such checkpoint.
+    """
+    if which not in ("best", "last"):
+        raise ValueError(f"Checkpoint {which!r} is not known; accepted are 'best' and 'last'.")
+    found = best(folder) if which == "best" else newest(folder)
+    if found is None:
+        raise FileNotFoundError(
+            f"{folder} holds no {'evaluated ' if which == 'best' else ''}checkpoint yet; let the "
+            "training run until it has saved one."
+        )
+    return found
+
+
+def save(
+    folder: Path,
+    model: keras.Model,
+    optimizer: keras.optimizers.Optimizer,
+    *,
+    step: int,
+    miou: float | None,
+    config: dict[str, Any],
+    keep: int,
+) -> Checkpoint:
+    """Saves a checkpoint, then removes those that need not be kept.
+
+    Args:
+        folder: Where checkpoints are.
+        model: The model.
+        optimizer: Its optimizer, built.
+        step: Steps done.
+        miou: mIoU on the validation split after this step, or None.
+        config: The plain config of the run.
+        keep: How many of the latest to keep, beside the best.
+
+    Returns:
+        What was saved; if this step has been saved before, what is there.
+
+    Raises:
+        OSError: The disk is full or the folder cannot be written. Earlier checkpoints are whole.
+    """
+    path = folder / _NAME.format(step)
+    if not path.exists():
+        about = {"step": step, "miou": miou, **_identity(model, optimizer, config)}
+        try:
+            with whole.whole_folder(path) as temporary:
+                model.save(temporary / MODEL)
+                state = {name: v.numpy() for name, v in _beside_weights(model, optimizer).items()}
+                np.savez(temporary / _STATE, **state)
+                (temporary / _ABOUT).write_text(json.dumps(about, indent=1))
+        except OSError as error:
+            before = newest(folder)
+            safe = f"the last whole checkpoint is {before.path}" if before else "there is none yet"
+            raise OSError(
+                error.errno,
+                f"Step {step} could not be saved in {folder} ({error.strerror}); {safe}. Make room "
+                "and type the same command again to go on from there",
+            ) from error
+    saved = listed(folder)
+    kept = [*saved[-keep:], _best(saved)]
+    for checkpoint in saved:
+        if checkpoint not in kept:
+            whole.remove_folder(checkpoint.path)
+    return next(checkpoint for checkpoint in saved if checkpoint.step == step)
+
+
+def restore(
+    checkpoint: Checkpoint,
+    model: keras.Model,
+    optimizer: keras.optimizers.Optimizer,
+    config: dict[str, Any],
+) -> None:
+    """Puts a model and its optimizer into the state that was saved, bit for bit.
+
+    Args:
+        checkpoint: What to restore.
+        model: The model as the run's config builds it.
+        optimizer: Its optimizer, built.
+        config: The plain config of the run.
+
+    Raises:
+        ValueError: The checkpoint is of another config or another model, or is damaged.
+    """
+    about = _about(checkpoint.path)
+    for part, here in _identity(model, optimizer, config).items():
+        difference = first_difference(about[part], here, part)
+        if difference:
+            raise ValueError(
+                f"{checkpoint.path} is a checkpoint of another model: {difference.key} is "
+                f"{difference.first!r} there and {difference.second!r} in this run. Remove it from "
+                "the work directory, or give another --workdir."
+            )
+    try:
+        model.load_weights(checkpoint.model)
+        with np.load(checkpoint.path / _STATE) as state:
+            for name, variable in _beside_weights(model, optimizer).items():
+                variable.assign(state[name])
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise damaged(checkpoint.path, error) from error
+
+
+def damaged(path: Path, error: Exception) -> ValueError:
+    """Makes the error for a checkpoint that cannot be read."""
+    return ValueError(
+        f"Checkpoint {path} is damaged ({error}). Remove it: training then goes on from the "
+        "checkpoint before it."
+    )
+
+
+def _identity(
+    model: keras.Model, optimizer: keras.optimizers.Optimizer, config: dict[str, Any]
+) -> dict[str, Any]:
+    """What must be equal for a checkpoint to be of this run."""
+    return {
+        "config": config,
+        "architecture": json.loads(json.dumps(keras.saving.serialize_keras_object(model))),
+        "weights": _shapes(model.weights),
+        "optimizer": _shapes(optimizer.variables),
+    }
+
+
+def _shapes(variables: Iterable[keras.Variable]) -> dict[str, str]:
+    """For each variable, by its path: dtype and shape."""
+    return {v.path: f"{v.dtype} {list(v.shape)}" for v in variables}
+
+
+def _beside_weights(
+    model: keras.Model, optimizer: keras.optimizers.Optimizer
+) -> dict[str, keras.Variable]:
+    """What a `.keras` file leaves out: the states of random seeds, and the optimizer."""
+    weights = {id(variable) for variable in model.weights}
+    seeds = [variable for variable in model.variables if id(variable) not in weights]
+    return {f"seed_{i}": variable for i, variable in enumerate(seeds)} | {
+        f"optimizer_{i}": variable for i, variable in enumerate(optimizer.variables)
+    }
+
+
+def _best(saved: list[Checkpoint]) -> Checkpoint | None:
+    evaluated = [checkpoint for checkpoint in saved if checkpoint.miou is not None]
+    return max(evaluated, key=lambda checkpoint: checkpoint.miou or 0.0, default=None)
+
+
+def _about(path: Path) -> dict[str, Any]:
+    try:
+        about: dict[str, Any] = json.loads((path / _ABOUT).read_text())
+    except (OSError, ValueError) as error:
+        raise damaged(path, error) from error
+    return about

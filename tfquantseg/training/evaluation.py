@@ -1,0 +1,162 @@
+"""Scores of a model on a split, as numbers, as a table and as JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import zipfile
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from ml_collections import ConfigDict
+
+from tfquantseg import metrics
+from tfquantseg.data import SegmentationData, batches
+from tfquantseg.layers.edge import Scales, set_evaluation_scales
+from tfquantseg.training.checkpoints import Checkpoint, damaged
+from tfquantseg.training.step import readable
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """Scores, and of what.
+
+    Attributes:
+        data: Name of the data set.
+        split: Name of the split.
+        images: Number of its images.
+        classes: Names of the classes.
+        step: Training steps that the model has done.
+        scales: Activation scales that were used: `"running"` estimates kept while training, or
+            `"dynamic"`, each batch's own. A float model has none and gives the same for both.
+        scores: The scores.
+    """
+
+    data: str
+    split: str
+    images: int
+    classes: tuple[str, ...]
+    step: int
+    scales: Scales
+    scores: metrics.Scores
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything as JSON knows it; scores are fractions in 0..1, None where undefined."""
+        fields = dataclasses.asdict(self)
+        values = fields.pop("scores")
+        iou = values.pop("per_class_iou")
+        return {**fields, **values, "per_class_iou": dict(zip(self.classes, iou, strict=True))}
+
+    def table(self) -> str:
+        """The scores for a person to read, in percent."""
+        width = max(len(name) for name in (*self.classes, "mIoU per image", "pixel accuracy"))
+        rows = [
+            ("mIoU", self.scores.miou),
+            ("mIoU per image", self.scores.miou_per_image),
+            ("pixel accuracy", self.scores.pixel_accuracy),
+            None,
+            *zip(self.classes, self.scores.per_class_iou, strict=True),
+        ]
+        head = (
+            f"{self.data} {self.split}, {self.images} images, after step {self.step}, "
+            f"{self.scales} activation scales"
+        )
+        lines = [head, "-" * len(head)]
+        for row in rows:
+            if row is None:
+                lines.append(f"{'IoU of each class':<{width}}")
+                continue
+            name, value = row
+            lines.append(f"{name:<{width}}  " + ("   -" if value is None else f"{value:6.2%}"))
+        return "\n".join(lines)
+
+
+def load_model(checkpoint: Checkpoint) -> keras.Model:
+    """The model of a checkpoint, ready to predict.
+
+    Raises:
+        ValueError: The file is damaged.
+    """
+    try:
+        return keras.saving.load_model(checkpoint.model, compile=False)
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise damaged(checkpoint.path, error) from error
+
+
+class Evaluator:
+    """Evaluates one model, as often as wished, tracing it once.
+
+    Args:
+        model: Float or quantized; images to logits.
+        data: The split.
+        config: The run's config; how images are sized, and the batch.
+        scales: Activation scales to use.
+
+    Raises:
+        ValueError: `scales` is another word.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        data: SegmentationData,
+        config: ConfigDict,
+        scales: Scales = "running",
+    ) -> None:
+        """Makes the function that predicts."""
+        set_evaluation_scales(model, scales)
+        self._data = data
+        self._config = config
+        self._scales = scales
+
+        @tf.function(jit_compile=False)
+        def predict(images: tf.Tensor) -> tf.Tensor:
+            return tf.argmax(model(images, training=False), axis=-1, output_type=tf.int32)
+
+        self._predict = predict
+
+    def counts(self) -> metrics.Counts:
+        """Confusion matrices, int64 [images, C, C], in the order of the split.
+
+        Images are padded to the model's stride with mid-grey at the bottom and the right; the
+        padding counts in no score, which is to crop the prediction back.
+
+        Raises:
+            ValueError: An example cannot be read.
+        """
+        config = self._config.data
+        dataset = batches(
+            self._data,
+            batch=config.batch,
+            training=False,
+            size=tuple(config.size),
+            fit=config.fit,
+            multiple=config.multiple,
+        )
+        classes, ignore = len(self._data.classes), self._data.ignore_label
+        return np.concatenate(
+            [
+                metrics.confusion_matrices(labels, self._predict(images), classes, ignore)
+                for images, labels in readable(dataset)
+            ]
+        )
+
+    def evaluate(self, step: int) -> Evaluation:
+        """Scores of the model as it is now.
+
+        Args:
+            step: Training steps that it has done.
+
+        Raises:
+            ValueError: An example cannot be read, or no pixel is labelled.
+        """
+        return Evaluation(
+            data=self._data.name,
+            split=self._data.split,
+            images=len(self._data),
+            classes=self._data.classes,
+            step=step,
+            scales=self._scales,
+            scores=metrics.scores(self.counts()),
+        )

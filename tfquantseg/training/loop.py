@@ -1,0 +1,173 @@
+"""The training loop: explicit, resumable bit for bit."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import math
+from pathlib import Path
+from typing import Any, Literal, TextIO
+
+import tensorflow as tf
+from ml_collections import ConfigDict
+
+from tfquantseg.training import checkpoints, parts, recipe, whole, workdir
+from tfquantseg.training.evaluation import Evaluation, Evaluator
+from tfquantseg.training.log import Log
+from tfquantseg.training.progress import Progress
+from tfquantseg.training.signals import StopRequest, stop_request
+from tfquantseg.training.step import StepResult, training_batches, training_step
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """How a call of `train` ended.
+
+    Attributes:
+        status: "finished" now, "already finished" before, or "stopped" by a signal.
+        step: Steps done.
+        signal: The signal's number if it was stopped, else None.
+        evaluation: Of the last model on the validation split if it finished now, else None.
+    """
+
+    status: Literal["finished", "already finished", "stopped"]
+    step: int
+    signal: int | None = None
+    evaluation: Evaluation | None = None
+
+
+def train(config: ConfigDict, path: Path, stream: TextIO) -> Outcome:
+    """Trains, or goes on training, in a work directory.
+
+    The same config in the same directory goes on from its newest checkpoint, and ends with the
+    same weights, bit for bit, as if it had not been interrupted (on the same machine and versions).
+    SIGTERM and Ctrl-C save a checkpoint and stop.
+
+    Args:
+        config: See configs/digits.py.
+        path: The work directory; see workdir.py.
+        stream: Where progress is shown.
+
+    Raises:
+        ValueError: The config, the data, or what the directory holds is not accepted.
+        FloatingPointError: The loss or a gradient is not finite; names the step and the layers.
+        OSError: The directory cannot be written. Its checkpoints are whole.
+    """
+    recipe.check(config)
+    as_saved = recipe.plain(config)
+    with workdir.opened(path, as_saved), stop_request() as stop:
+        if (path / workdir.SCORES).exists():
+            return Outcome("already finished", config.steps)
+        parts.deterministic(config.seed)
+        run = _Run(config, as_saved, path, stream)
+        return run.until_done(stop)
+
+
+class _Run:
+    """One run, from its newest checkpoint on."""
+
+    def __init__(
+        self, config: ConfigDict, as_saved: dict[str, Any], path: Path, stream: TextIO
+    ) -> None:
+        self._config = config
+        self._as_saved = as_saved
+        self._path = path
+        self._folder = path / workdir.CHECKPOINTS
+        self._data = parts.data(config, config.data.train)
+        held_out = parts.data(config, config.data.val)
+        classes = len(self._data.classes)
+        with tf.distribute.get_strategy().scope():
+            self._model = parts.model(config, classes)
+            self._optimizer = parts.optimizer(config)
+            self._optimizer.build(self._model.trainable_variables)
+        newest = checkpoints.newest(self._folder)
+        if newest:
+            checkpoints.restore(newest, self._model, self._optimizer, as_saved)
+        self._done = newest.step if newest else 0
+        self._step = training_step(
+            self._model,
+            parts.loss(config),
+            self._optimizer,
+            classes=classes,
+            ignore=self._data.ignore_label,
+        )
+        self._evaluator = Evaluator(self._model, held_out, config)
+        self._progress = Progress(config.steps, self._done, config.data.batch, stream)
+        if newest:
+            self._progress.say(f"Going on from step {self._done} of {config.steps}.")
+
+    def until_done(self, stop: StopRequest) -> Outcome:
+        """Trains until the last step or a signal."""
+        steps = self._config.steps
+        evaluation = None
+        batches = training_batches(self._config, self._data, self._done)
+        with contextlib.closing(Log(self._path / workdir.LOG, self._done)) as log:
+            while self._done < steps:
+                result = self._step(*next(batches))
+                self._check_finite(result)
+                self._done += 1
+                evaluation = self._after_step(result, log, stop)
+                if stop.received and self._done < steps:
+                    return Outcome("stopped", self._done, stop.received)
+        evaluation = evaluation or self._evaluator.evaluate(steps)
+        scores = json.dumps(evaluation.as_json(), indent=2).encode() + b"\n"
+        whole.write_whole(self._path / workdir.SCORES, scores)
+        return Outcome("finished", steps, evaluation=evaluation)
+
+    def _after_step(self, result: StepResult, log: Log, stop: StopRequest) -> Evaluation | None:
+        """Shows, evaluates, logs and saves what is due after a step."""
+        config, step = self._config, self._done
+        loss = float(result.loss)
+        self._progress.step(step, loss, result.confusion.numpy())
+        row = {
+            "step": step,
+            "loss": loss,
+            "learning_rate": float(result.learning_rate),
+            "images_per_second": round(self._progress.images_per_second, 2),
+        }
+        evaluation = None
+        if step == config.steps or step % config.evaluate_every == 0:
+            evaluation = self._evaluate()
+            scores = dataclasses.asdict(evaluation.scores)
+            row |= {name: scores[name] for name in ("miou", "miou_per_image", "pixel_accuracy")}
+        log.write(**row)
+        if evaluation or step % config.checkpoint_every == 0 or stop.received:
+            checkpoints.save(
+                self._folder,
+                self._model,
+                self._optimizer,
+                step=step,
+                miou=evaluation.scores.miou if evaluation else None,
+                config=self._as_saved,
+                keep=config.keep,
+            )
+            self._progress.paused()
+        return evaluation
+
+    def _evaluate(self) -> Evaluation:
+        evaluation = self._evaluator.evaluate(self._done)
+        scores = evaluation.scores
+        self._progress.say(
+            f"step {self._done}: {evaluation.data} {evaluation.split} mIoU {scores.miou:.2%}, per "
+            f"image {scores.miou_per_image:.2%}, pixels {scores.pixel_accuracy:.2%} "
+            f"({evaluation.scales} activation scales)"
+        )
+        return evaluation
+
+    def _check_finite(self, result: StepResult) -> None:
+        """Raises where the loss or a gradient is not finite; nothing of the step is saved."""
+        paths = self._optimizer.nonfinite_layers()
+        loss = float(result.loss)
+        if math.isfinite(loss) and not paths:
+            return
+        what = [] if math.isfinite(loss) else [f"the loss is {loss}"]
+        if paths:
+            more = f" and {len(paths) - 1} before it" if len(paths) > 1 else ""
+            what.append(f"the gradient of {paths[0]}{more} is not finite")
+        newest = checkpoints.newest(self._folder)
+        raise FloatingPointError(
+            f"Step {self._done + 1} failed: {', '.join(what)}. "
+            + (f"The last good checkpoint is {newest.path}. " if newest else "Nothing is saved. ")
+            + "Train in another --workdir with a lower --config.optimizer.learning_rate."
+        )

@@ -1,0 +1,123 @@
+"""The line that tells a person at the terminal how training goes."""
+
+from __future__ import annotations
+
+import collections
+import time
+from collections.abc import Callable
+from typing import TextIO
+
+import numpy as np
+
+from tfquantseg.metrics import Counts, scores
+
+_TERMINAL_SECONDS = 0.2  # between two redrawings of the bar
+_PLAIN_SECONDS = 15.0  # between two lines where no terminal redraws them
+_WINDOW = 50  # steps that speed, loss and mIoU are taken over
+_BAR = 20  # characters
+
+
+class Progress:
+    """Shows step, loss, mIoU, images a second and time left.
+
+    On a terminal one line is redrawn; elsewhere (a pipe, a log file) a plain line is written now
+    and then. Loss, mIoU and speed are taken over the last 50 steps, without the time that `paused`
+    takes out.
+
+    Args:
+        steps: Steps of the whole run.
+        done: Steps done before, by the run that is resumed.
+        batch: Images a step.
+        stream: Where to write.
+        clock: Seconds from any origin, ever rising.
+    """
+
+    def __init__(
+        self,
+        steps: int,
+        done: int,
+        batch: int,
+        stream: TextIO,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Starts the clock."""
+        self._steps = steps
+        self._step = done
+        self._batch = batch
+        self._stream = stream
+        self._clock = clock
+        self._drawn = float("-inf")
+        self._width = 0
+        self._last = clock()
+        self._seconds: collections.deque[float] = collections.deque(maxlen=_WINDOW)
+        self._losses: collections.deque[float] = collections.deque(maxlen=_WINDOW)
+        self._confusions: collections.deque[Counts] = collections.deque(maxlen=_WINDOW)
+
+    @property
+    def images_per_second(self) -> float:
+        """Speed over the last steps; 0 before the first."""
+        seconds = sum(self._seconds)
+        return self._batch * len(self._seconds) / seconds if seconds else 0.0
+
+    def step(self, step: int, loss: float, confusion: Counts) -> None:
+        """Tells that a step is done.
+
+        Args:
+            step: Its number, from 1.
+            loss: Its loss.
+            confusion: int64 [C, C], pixels of its training images by class and prediction.
+        """
+        now = self._clock()
+        # The first step also traces and compiles; it would spoil the estimate for minutes.
+        if self._losses:
+            self._seconds.append(now - self._last)
+        self._losses.append(loss)
+        self._confusions.append(confusion)
+        self._last = now
+        self._step = step
+        terminal = self._stream.isatty()
+        if step == self._steps or now - self._drawn >= (
+            _TERMINAL_SECONDS if terminal else _PLAIN_SECONDS
+        ):
+            self._drawn = now
+            self._draw(self._text(), terminal)
+
+    def paused(self) -> None:
+        """Leaves the time since the last step out of the speed, once an evaluation has ended."""
+        self._last = self._clock()
+
+    def say(self, text: str) -> None:
+        """Writes a line of its own, above the bar."""
+        self._stream.write(f"\r{text.ljust(self._width)}\n" if self._width else f"{text}\n")
+        self._width = 0
+        self._drawn = float("-inf")
+        self._stream.flush()
+
+    def _text(self) -> str:
+        done = self._step / self._steps
+        bar = "#" * round(done * _BAR)
+        loss = sum(self._losses) / len(self._losses)
+        seen = np.sum(self._confusions, axis=0)
+        # Without a labelled pixel so far there is no score.
+        miou = f"{scores(seen[np.newaxis]).miou:.1%}" if seen.any() else "-"
+        left = sum(self._seconds) / max(len(self._seconds), 1) * (self._steps - self._step)
+        return (
+            f"[{bar:-<{_BAR}}] step {self._step}/{self._steps}  loss {loss:.4g}  "
+            f"mIoU {miou}  {self.images_per_second:.1f} images/s  "
+            f"{_duration(left)} left"
+        )
+
+    def _draw(self, text: str, terminal: bool) -> None:
+        if terminal:
+            # Spaces wipe what a longer line left behind.
+            self._stream.write(f"\r{text.ljust(self._width)}")
+            self._width = len(text)
+        else:
+            self._stream.write(f"{text}\n")
+        self._stream.flush()
+
+
+def _duration(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

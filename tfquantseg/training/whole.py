@@ -1,0 +1,83 @@
+"""Files and folders that appear under their final name only when they are whole.
+
+What is written goes to a hidden temporary name in the same folder, reaches the disk, and is then
+renamed. Whoever looks, at any moment and after any crash, finds either the old or the new.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+_TEMPORARY = ".unfinished-"
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Writes a file, or replaces it, in one step.
+
+    Raises:
+        OSError: The disk is full or the folder cannot be written; an old `path` is untouched.
+    """
+    temporary = path.with_name(f"{_TEMPORARY}{uuid.uuid4().hex}-{path.name}")
+    try:
+        with temporary.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
+
+
+@contextlib.contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """Yields an empty folder to fill; it becomes `path` when the block ends without an error.
+
+    Raises:
+        FileExistsError: `path` exists already and is not empty.
+        OSError: As the block raised it; what it wrote is gone, and `path` does not exist.
+    """
+    temporary = path.with_name(f"{_TEMPORARY}{uuid.uuid4().hex}-{path.name}")
+    temporary.mkdir()
+    try:
+        yield temporary
+        for file in temporary.iterdir():
+            with file.open("rb") as opened:
+                os.fsync(opened.fileno())
+        _sync_folder(temporary)
+        os.rename(temporary, path)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    _sync_folder(path.parent)
+
+
+def remove_folder(path: Path) -> None:
+    """Removes a folder such that it is never seen half removed under its name."""
+    doomed = path.with_name(f"{_TEMPORARY}{uuid.uuid4().hex}-{path.name}")
+    os.rename(path, doomed)
+    shutil.rmtree(doomed)
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Removes what a crashed process left; call it only where no other process is writing."""
+    for path in folder.glob(f"{_TEMPORARY}*"):
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+def _sync_folder(folder: Path) -> None:
+    """Makes a rename inside `folder` outlive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

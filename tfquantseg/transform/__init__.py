@@ -1,0 +1,59 @@
+"""The transform: float model in, quantized model out. Quantize = flatten, plan, rebuild."""
+
+import keras
+
+from tfquantseg.policy import Policy, Rules
+from tfquantseg.transform.flatten import count_convolutions, flatten
+from tfquantseg.transform.graph import read_graph, register
+from tfquantseg.transform.plan import Plan
+from tfquantseg.transform.rebuild import rebuild
+
+__all__ = ["Plan", "count_convolutions", "flatten", "plan", "quantize", "register"]
+
+
+def plan(model: keras.Model, rules: Policy | Rules) -> Plan:
+    """Returns what `quantize` would build; print it to see nodes, edges and ties.
+
+    Args:
+        model: a built float Keras model: functional, Sequential, nested, or with subclassed parts
+            that can be traced.
+        rules: a policy for all layers, or rules by layer name.
+
+    Raises:
+        ValueError: an operation with no plan, a rule that is never used.
+    """
+    return Plan(read_graph(flatten(model)), Rules.of(rules))
+
+
+def quantize(model: keras.Model, rules: Policy | Rules) -> keras.Model:
+    """Returns a model whose convolutions multiply integers, forward and backward.
+
+    Example:
+        >>> quantized = quantize(float_model, tfquantseg.policy.INTEGER)
+
+    Args:
+        model: a built float Keras model; it is not changed.
+        rules: a policy for all layers, or rules by layer name.
+
+    Returns:
+        A functional model with the same inputs and outputs (float32), its weights carried over.
+        It trains with ``compile`` and ``fit`` (use `tfquantseg.optimizer.IntegerSGD`), saves to
+        ``.keras`` and loads again after ``import tfquantseg.layers``.
+
+    Raises:
+        ValueError: an operation with no plan, a rule that is never used, weights beyond a fixed
+            limit.
+    """
+    quantized = rebuild(plan(model, rules), model.name)
+    before, after = count_convolutions(model), _count_quantized(quantized)
+    if before != after:
+        raise ValueError(
+            f"{model.name!r}: {before} convolutions before, {after} after quantize; part of the "
+            "model was not reached. Please report the model."
+        )
+    return quantized
+
+
+def _count_quantized(model: keras.Model) -> int:
+    kinds = ("Conv2D", "DepthwiseConv2D", "Conv2DTranspose")
+    return sum(type(layer).__name__.removeprefix("Quant") in kinds for layer in model.layers)

@@ -1,0 +1,261 @@
+"""The flat graph as the plan reads it: calls of known kinds, and the tensors between them."""
+
+import dataclasses
+import difflib
+from typing import Any, Literal
+
+import keras
+from keras import tree
+
+Kind = Literal[
+    "input", "convolution", "batch_norm", "activation", "add", "concatenate", "select", "average",
+    "float",
+]
+"""What the plan does with a call.
+
+* ``input``: an input of the model.
+* ``convolution``: a node; its input is a pair, its three products multiply integers.
+* ``batch_norm``, ``activation``: fused into what precedes them where nothing else reads it.
+* ``add``: computed on products; its sum gets an edge.
+* ``concatenate``: its members share one step.
+* ``select``: moves or chooses values; acts on the integers and keeps the step.
+* ``average``: an average on the input's step, rounded.
+* ``float``: computed in float32 on products; its result gets an edge.
+"""
+
+_L = keras.layers
+_KINDS: dict[type, Kind] = {
+    _L.InputLayer: "input",
+    _L.Conv2D: "convolution",
+    _L.DepthwiseConv2D: "convolution",
+    _L.Conv2DTranspose: "convolution",
+    _L.BatchNormalization: "batch_norm",
+    _L.ReLU: "activation",
+    _L.Activation: "activation",
+    _L.Add: "add",
+    _L.Concatenate: "concatenate",
+    _L.MaxPooling2D: "select",
+    _L.ZeroPadding2D: "select",
+    _L.Cropping2D: "select",
+    _L.Dropout: "select",
+    _L.SpatialDropout2D: "select",
+    _L.Identity: "select",
+    _L.Reshape: "select",
+    _L.AveragePooling2D: "average",
+    _L.UpSampling2D: "average",
+    _L.Resizing: "average",
+    _L.GlobalAveragePooling2D: "float",
+    _L.Rescaling: "float",
+    _L.Normalization: "float",
+    _L.Softmax: "float",
+}
+_registered: dict[type, Kind] = {}
+
+
+def register(operation: type, kind: Kind) -> None:
+    """Tells the plan what to do with a layer type, or with the class of a `keras.ops` operation.
+
+    Args:
+        operation: the class; its subclasses are not included.
+        kind: "select" if it only moves or chooses values, "average" if it averages them,
+            "float" to compute it in float32 between two edges.
+
+    Raises:
+        ValueError: another kind.
+    """
+    if kind not in ("select", "average", "float"):
+        raise ValueError(f"kind must be select, average or float, received {kind!r}.")
+    _registered[operation] = kind
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Call:
+    """One call of an operation in the flat graph.
+
+    Attributes:
+        operation: the Keras layer or op.
+        kind: what the plan does with it.
+        inputs: the tensors it reads.
+        output: the tensor it makes.
+        arguments: the call's arguments, with the tensors in them.
+        activation: "linear", "relu" or "relu6", of a layer's ``activation=`` or of the layer.
+    """
+
+    operation: Any
+    kind: Kind
+    inputs: tuple[Any, ...]
+    output: Any
+    arguments: Any
+    activation: str = "linear"
+
+    @property
+    def name(self) -> str:
+        """The operation's name, which policies match."""
+        return self.operation.name
+
+    def apply(self, values: dict[int, Any], operation: Any = None) -> Any:
+        """Calls an operation (this one by default) on the values of this call's inputs."""
+        args, kwargs = self.arguments.fill_in(values)
+        kwargs = {k: v for k, v in kwargs.items() if k not in ("training", "mask")}
+        return (operation or self.operation)(*args, **kwargs)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Graph:
+    """A flat model as calls in topological order.
+
+    Attributes:
+        calls: every call, inputs first.
+        inputs: the model's input tensors, flat.
+        outputs: the structure of its output tensors.
+    """
+
+    calls: tuple[Call, ...]
+    inputs: tuple[Any, ...]
+    outputs: Any
+
+    def __post_init__(self) -> None:
+        """Indexes who makes and who reads each tensor."""
+        made = {id(call.output): call for call in self.calls}
+        read: dict[int, list[Call]] = {}
+        for call in self.calls:
+            for tensor in call.inputs:
+                read.setdefault(id(tensor), []).append(call)
+        object.__setattr__(self, "_made", made)
+        object.__setattr__(self, "_read", read)
+        object.__setattr__(self, "_ends", {id(t) for t in tree.flatten(self.outputs)})
+
+    def producer(self, tensor: Any) -> Call:
+        """Returns the call that makes a tensor."""
+        return self._made[id(tensor)]  # type: ignore[attr-defined]
+
+    def consumers(self, tensor: Any) -> list[Call]:
+        """Returns the calls that read a tensor."""
+        return self._read.get(id(tensor), [])  # type: ignore[attr-defined]
+
+    def is_output(self, tensor: Any) -> bool:
+        """Whether the model returns a tensor."""
+        return id(tensor) in self._ends  # type: ignore[attr-defined]
+
+    def only_consumer(self, tensor: Any) -> Call | None:
+        """Returns the one call that reads a tensor, None if there are more or it is an output."""
+        readers = self.consumers(tensor)
+        return readers[0] if len(readers) == 1 and not self.is_output(tensor) else None
+
+
+def read_graph(model: keras.Model) -> Graph:
+    """Returns the calls of a flat model.
+
+    Args:
+        model: what `flatten` returned.
+
+    Returns:
+        The graph, every call of a known kind.
+
+    Raises:
+        ValueError: an operation that is not known, or has several outputs; it says how to
+            register it.
+    """
+    calls = []
+    for depth in sorted(model._nodes_by_depth, reverse=True):
+        for node in model._nodes_by_depth[depth]:
+            if len(node.outputs) != 1:
+                raise ValueError(
+                    f"{node.operation.name!r} has {len(node.outputs)} outputs; operations with "
+                    "several outputs can't be quantized."
+                )
+            kind = _kind(node.operation)
+            calls.append(
+                Call(
+                    operation=node.operation,
+                    kind=kind,
+                    inputs=tuple(node.input_tensors),
+                    output=node.outputs[0],
+                    arguments=node.arguments,
+                    activation=_activation(node.operation, kind),
+                )
+            )
+    return Graph(tuple(calls), tuple(tree.flatten(model.inputs)), model._outputs_struct)
+
+
+def _kind(operation: Any) -> Kind:
+    operation_type = type(operation)
+    if operation_type in _registered:
+        return _registered[operation_type]
+    kind = _KINDS.get(operation_type) or _kind_of_op(operation)
+    if kind is None:
+        names = [known.__name__ for known in _KINDS]
+        near = difflib.get_close_matches(operation_type.__name__, names, n=1)
+        raise ValueError(
+            f"{operation.name!r}: no plan for operations of type "
+            f"{operation_type.__module__}.{operation_type.__name__}"
+            f"{f' (did you mean {near[0]}?)' if near else ''}. Known are "
+            f"{', '.join(sorted(names))}; register another with "
+            "tfquantseg.transform.register(type, kind)."
+        )
+    if isinstance(operation, _L.UpSampling2D | _L.Resizing):
+        return "select" if operation.interpolation == "nearest" else "average"
+    return _check(operation, kind)
+
+
+def _kind_of_op(operation: Any) -> Kind | None:
+    """The kinds of bare `keras.ops` that models call on tensors."""
+    operation_type = type(operation)
+    if not operation_type.__module__.startswith("keras.src.ops."):
+        return None
+    kinds: dict[str, Kind] = {
+        "Add": "add",
+        "Concatenate": "concatenate",
+        "Relu": "activation",
+        "Relu6": "activation",
+        "Pad": "select",
+        "Reshape": "select",
+        "Mean": "float",
+        "Softmax": "float",
+        "Resize": "average",
+    }
+    kind = kinds.get(operation_type.__name__)
+    if operation_type.__name__ == "Resize" and operation.interpolation == "nearest":
+        return "select"
+    return kind
+
+
+def _check(operation: Any, kind: Kind) -> Kind:
+    """Refuses settings whose integer computation would differ from the float layer's."""
+    problem = None
+    if isinstance(operation, _L.ReLU) and (
+        operation.max_value not in (None, 6, 6.0) or operation.negative_slope or operation.threshold
+    ):
+        problem = "only ReLU() and ReLU(6) are planned"
+    elif kind == "activation" and _activation(operation, kind) == "softmax":
+        return "float"
+    elif kind == "convolution":
+        if operation.data_format != "channels_last":
+            problem = f"data_format is {operation.data_format!r}; use 'channels_last'"
+        elif getattr(operation, "groups", 1) != 1:
+            problem = f"groups is {operation.groups}; grouped convolutions are not planned"
+        elif getattr(operation, "output_padding", None) is not None:
+            problem = "output_padding is set; use padding='same' or 'valid' without it"
+    elif kind == "batch_norm" and operation.axis not in (-1, 3):
+        problem = f"axis is {operation.axis}; batch norm is planned over the last axis"
+    if problem:
+        raise ValueError(f"{operation.name!r} ({type(operation).__name__}): {problem}.")
+    return kind
+
+
+def _activation(operation: Any, kind: Kind) -> str:
+    """Returns the activation of a layer, or of its ``activation=``."""
+    if isinstance(operation, _L.ReLU):
+        return "relu" if operation.max_value is None else "relu6"
+    if type(operation).__name__ in ("Relu", "Relu6"):
+        return type(operation).__name__.lower()
+    if kind not in ("activation", "convolution"):
+        return "linear"
+    name = getattr(operation.activation, "__name__", type(operation.activation).__name__)
+    accepted = ("linear", "relu", "relu6") + (("softmax",) if kind == "activation" else ())
+    if name not in accepted:
+        raise ValueError(
+            f"{operation.name!r}: activation {name!r} is not planned; use one of "
+            f"{', '.join(accepted)}."
+        )
+    return name

@@ -1,0 +1,381 @@
+"""Plan: decide, on the flat graph, which tensors carry pairs, which share a step, and who
+quantizes which error.
+
+Words: a *root* is a tensor that an edge quantizes. Tensors made from it by layers that act on
+integers carry its pair on. A *tie* is an edge with several roots, which share one step. A tie
+whose roots wait for each other is impossible; the root that is read first is then *requantized*
+where it meets the others (a QUANTIZE on the device, simulated in training).
+"""
+
+import dataclasses
+from typing import Any
+
+import keras
+
+from tfquantseg.policy import Policy, Rules
+from tfquantseg.transform.graph import Call, Graph
+
+_ABSORBING_ACTIVATION = ("convolution", "batch_norm", "add", "float")
+
+
+@dataclasses.dataclass(frozen=True)
+class Root:
+    """A tensor that an edge quantizes.
+
+    Attributes:
+        tensor: the tensor, float32.
+        at: None, or the concatenation in front of which a tensor that already carries a pair is
+            requantized.
+        quantizes_error: whether E1 is quantized here.
+    """
+
+    tensor: Any
+    at: Call | None = None
+    quantizes_error: bool = False
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """What tells roots apart."""
+        return id(self.tensor), id(self.at)
+
+
+@dataclasses.dataclass(eq=False)
+class Edge:
+    """One step, and the tensors on it.
+
+    Attributes:
+        name: the quantizing layer's name.
+        roots: the tensors that are quantized on this step.
+        policy: whose A and E1 it takes.
+        fixed_scale: the constant scale of a model's input that lies on a grid, or None.
+    """
+
+    name: str
+    roots: list[Root]
+    policy: Policy
+    fixed_scale: float | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Node:
+    """A convolution and what is fused into it.
+
+    Attributes:
+        call: the convolution.
+        policy: its policy.
+        activation: "linear", "relu" or "relu6": its own, or a following layer's.
+        batch_norm: the batch norm that follows, or None.
+        error_grid: "E1", "E2" or "none", as in `tfquantseg.layers.QuantConv2D`.
+    """
+
+    call: Call
+    policy: Policy
+    activation: str
+    batch_norm: Call | None
+    error_grid: str
+
+
+class Plan:
+    """What `quantize` will build; ``str(plan)`` shows it.
+
+    Attributes:
+        graph: the flat graph.
+        nodes: the quantized convolutions, by the id of their call's output.
+        edges: every edge, in the order of its first root.
+    """
+
+    def __init__(self, graph: Graph, rules: Rules) -> None:
+        """Plans a flat graph under rules.
+
+        Raises:
+            ValueError: a rule that is never used, a layer that no rule matches.
+        """
+        self.graph = graph
+        self._policies = {call.name: rules.policy_for(call.name) for call in graph.calls}
+        rules.check_used(self._policies)
+        self.nodes = {
+            id(call.output): self._node(call)
+            for call in graph.calls
+            if call.kind == "convolution" and not self.policy(call).is_float
+        }
+        self._fused_activations = {
+            id(reader.output): node
+            for node in self.nodes.values()
+            if node.batch_norm is None
+            and (reader := self._fused(node.call, "activation")) is not None
+        }
+        self._call_of = {id(call.output): call for call in graph.calls}
+        self._wanted: set[int] = set()
+        self._edge_of: dict[tuple[int, int], Edge] = {}
+        for call in reversed(graph.calls):
+            self._want(call)
+        for call in graph.calls:
+            self._tie(call)
+        self.edges = list({id(edge): edge for edge in self._edge_of.values()}.values())
+
+    # Questions that the rebuild asks.
+
+    def policy(self, call: Call) -> Policy:
+        """Returns the policy that the rules give a call."""
+        return self._policies[call.name]
+
+    def carries_pair(self, tensor: Any) -> bool:
+        """Whether a tensor is (integers, step)."""
+        return id(tensor) in self._wanted
+
+    def edge_at(self, root: Root) -> Edge | None:
+        """Returns the edge that quantizes a root, None if it is not one."""
+        return self._edge_of.get(root.key)
+
+    def reads_pair(self, call: Call, tensor: Any) -> bool:
+        """Whether a call reads a tensor's pair; a float part of the network reads float tensors."""
+        if not self.carries_pair(tensor):
+            return False
+        both_float = self.policy(call).is_float and all(
+            self.policy(self.graph.producer(root.tensor)).is_float for root in self.roots(tensor)
+        )
+        return not both_float
+
+    def is_tied(self, call: Call) -> bool:
+        """Whether an average is computed on its input's step."""
+        return self.policy(call).A_at == "every_tensor" and not self.policy(call).is_float
+
+    def fused_into(self, call: Call) -> Node | None:
+        """Returns the convolution that computes this activation itself, or None."""
+        return self._fused_activations.get(id(call.output))
+
+    def roots(self, tensor: Any) -> list[Root]:
+        """Returns the roots whose edge gives a tensor its step."""
+        call = self.graph.producer(tensor)
+        if call.kind == "select" or (call.kind == "average" and self.is_tied(call)):
+            return self.roots(call.inputs[0])
+        if call.kind == "concatenate":
+            return [root for member in call.inputs for root in self.member(call, member)]
+        return [Root(tensor)]
+
+    def member(self, concatenation: Call, tensor: Any) -> list[Root]:
+        """Returns the roots of one member of a concatenation, requantized if it has to be."""
+        requantized = Root(tensor, concatenation)
+        return [requantized] if requantized.key in self._edge_of else self.roots(tensor)
+
+    # The plan.
+
+    def _fused(self, call: Call, kind: str) -> Call | None:
+        """Returns the only reader of a call's output if it is of this kind."""
+        reader = self.graph.only_consumer(call.output)
+        if reader is None or reader.kind != kind or call.activation != "linear":
+            return None
+        return reader
+
+    def _node(self, call: Call) -> Node:
+        policy = self.policy(call)
+        batch_norm = self._fused(call, "batch_norm")
+        activation, error_grid = call.activation, "E2"
+        if batch_norm is None:
+            reader = self._fused(call, "activation")
+            activation = activation if reader is None else reader.activation
+            error_grid = "E2" if policy.E2_at == "conv_output" else "E1"
+        elif policy.E2_at == "x_hat":
+            error_grid = "none"
+        return Node(call, policy, activation, batch_norm, error_grid)
+
+    def _survives(self, call: Call) -> bool:
+        """Whether a call's output is a tensor of its own on a device."""
+        tensor = call.output
+        reader = self.graph.only_consumer(tensor)
+        if reader is not None:
+            if call.kind == "input" and reader.kind == "float":
+                return False
+            if reader.kind == "batch_norm" and call.kind == "convolution":
+                return call.activation != "linear"
+            if reader.kind == "activation" and call.kind in _ABSORBING_ACTIVATION:
+                return call.activation != "linear"
+        probabilities = isinstance(call.operation, keras.layers.Softmax) or (
+            isinstance(call.operation, keras.layers.Activation) and call.kind == "float"
+        )
+        return not (probabilities and self.graph.is_output(tensor))
+
+    def _want(self, call: Call) -> None:
+        """Marks what has to carry a pair; called from the outputs to the inputs."""
+        policy = self.policy(call)
+        if policy.A_at == "every_tensor" and not policy.is_float and self._survives(call):
+            self._wanted.add(id(call.output))
+        carries = call.kind in ("select", "concatenate") or (
+            call.kind == "average" and self.is_tied(call)
+        )
+        reads = id(call.output) in self.nodes or (carries and id(call.output) in self._wanted)
+        if reads:
+            self._wanted.update(id(tensor) for tensor in call.inputs)
+
+    def _tie(self, call: Call) -> None:
+        """Makes the edge of a call's output, or ties the members of a concatenation."""
+        if not self.carries_pair(call.output):
+            return
+        if call.kind == "concatenate":
+            self._tie_members(call)
+        elif not (call.kind == "select" or (call.kind == "average" and self.is_tied(call))):
+            root = Root(call.output, quantizes_error=self._quantizes_error(call))
+            self._edge_of[root.key] = Edge(
+                name=f"{call.name}_A",
+                roots=[root],
+                policy=self._edge_policy(call),
+                fixed_scale=self._fixed_scale(call),
+            )
+
+    def _tie_members(self, call: Call) -> None:
+        """Puts the members of a concatenation on one step, the newest member's if that can be."""
+        order = {id(other.output): i for i, other in enumerate(self.graph.calls)}
+        newest_first = sorted(call.inputs, key=lambda tensor: -order[id(tensor)])
+        before = dict(self._edge_of), {id(e): list(e.roots) for e in self._edge_of.values()}
+        joint = self._edge_of[self.roots(newest_first[0])[0].key]
+        for tensor in newest_first[1:]:
+            edge = self._edge_of[self.roots(tensor)[0].key]
+            if edge is joint or self._merge(joint, edge):
+                continue
+            if not self._merge(joint, self._requantizing(call, tensor)):
+                break
+        else:
+            return
+        # Whatever else there is waits for the newest member: a step of the concatenation's own.
+        self._edge_of = before[0]
+        for edge in self._edge_of.values():
+            edge.roots = before[1][id(edge)]
+        joint = self._requantizing(call, call.inputs[0])
+        for tensor in call.inputs[1:]:
+            self._merge(joint, self._requantizing(call, tensor))
+
+    def _requantizing(self, call: Call, tensor: Any) -> Edge:
+        """Makes an edge that requantizes one member in front of a concatenation."""
+        root = Root(tensor, call)
+        if root.key not in self._edge_of:
+            name = f"{call.name}_{self.graph.producer(tensor).name}_A"
+            self._edge_of[root.key] = Edge(name, [root], self._edge_policy(call))
+        return self._edge_of[root.key]
+
+    def _merge(self, first: Edge, second: Edge) -> bool:
+        """Ties two edges if no root then waits for itself; returns whether it did."""
+        if first is second:
+            return True
+        if first.fixed_scale != second.fixed_scale or first.policy.A() != second.policy.A():
+            return False
+        for root in second.roots:
+            self._edge_of[root.key] = first
+        if self._waits_for_itself():
+            for root in second.roots:
+                self._edge_of[root.key] = second
+            return False
+        first.roots.extend(second.roots)
+        return True
+
+    def _waits_for_itself(self) -> bool:
+        """Whether the edges, as tied now, can't be computed in any order."""
+        needs: dict[int, set[int]] = {}
+        for edge_key, edge in self._edge_of.items():
+            needs.setdefault(id(edge), set()).update(self._needs(edge_key))
+        state: dict[int, int] = {}
+
+        def cyclic(edge: int) -> bool:
+            if state.get(edge):
+                return state[edge] == 1
+            state[edge] = 1
+            found = any(cyclic(other) for other in needs.get(edge, ()))
+            state[edge] = 2
+            return found
+
+        return any(cyclic(edge) for edge in needs)
+
+    def _needs(self, key: tuple[int, int]) -> set[int]:
+        """Returns the ids of the edges that a root's float tensor is computed from."""
+        call = self._call_of[key[0]]
+        if key[1] != id(None):
+            return {id(self._edge_of[root.key]) for root in self.roots(call.output)}
+        found: set[int] = set()
+        stack = list(call.inputs)
+        seen: set[int] = set()
+        while stack:
+            tensor = stack.pop()
+            if id(tensor) in seen:
+                continue
+            seen.add(id(tensor))
+            if self.carries_pair(tensor):
+                edges = (self._edge_of.get(root.key) for root in self.roots(tensor))
+                found.update(id(edge) for edge in edges if edge is not None)
+            else:
+                stack.extend(self.graph.producer(tensor).inputs)
+        return found
+
+    def _edge_policy(self, call: Call) -> Policy:
+        """The producer's policy or, where that is float, that of the first reader that is not."""
+        if not self.policy(call).is_float:
+            return self.policy(call)
+        stack = list(self.graph.consumers(call.output))
+        while stack:
+            reader = stack.pop(0)
+            if not self.policy(reader).is_float:
+                return self.policy(reader)
+            stack.extend(self.graph.consumers(reader.output))
+        return self.policy(call)
+
+    def _quantizes_error(self, call: Call) -> bool:
+        """Whether E1 is quantized at the edge behind a call.
+
+        Not where every way up ends in a convolution that quantizes this very error itself, or in
+        another edge: quantizing one error twice would only add noise.
+        """
+        stack, seen = [call], {id(call)}
+        while stack:
+            current = stack.pop()
+            if current.kind == "convolution":
+                if id(current.output) not in self.nodes:
+                    return True
+                continue
+            if current.kind in ("batch_norm", "float"):
+                return True
+            for tensor in current.inputs:
+                above = self.graph.producer(tensor)
+                if not self.carries_pair(tensor) and id(above) not in seen:
+                    seen.add(id(above))
+                    stack.append(above)
+        return False
+
+    def _fixed_scale(self, call: Call) -> float | None:
+        """128 steps of an input that a Rescaling puts on the integers -128..127, or None."""
+        layer = call.operation
+        if not isinstance(layer, keras.layers.Rescaling) or self._edge_policy(call).k_A != 8:
+            return None
+        if self.graph.producer(call.inputs[0]).kind != "input":
+            return None
+        scale, offset = layer.scale, layer.offset
+        if not isinstance(scale, int | float) or not isinstance(offset, int | float):
+            return None
+        return 128.0 * scale if offset == -128 * scale else None
+
+    def __str__(self) -> str:
+        """Returns two tables: convolutions with their operands, and edges with their tensors."""
+        lines = [f"{'convolution':32} {'policy':12} {'fused':18} {'error':6} input step of"]
+        for node in self.nodes.values():
+            fused = "+".join(
+                part
+                for part in (
+                    "bn" if node.batch_norm else "",
+                    node.activation if node.activation != "linear" else "",
+                )
+                if part
+            )
+            edge = self._edge_of[self.roots(node.call.inputs[0])[0].key]
+            lines.append(
+                f"{node.call.name:32} {node.policy.name:12} {fused or '-':18} "
+                f"{node.error_grid:6} {edge.name}"
+            )
+        lines += ["", f"{'edge':32} {'policy':12} {'E1':4} tensors on its step"]
+        for edge in self.edges:
+            names = [
+                self.graph.producer(root.tensor).name + (" (requantized)" if root.at else "")
+                for root in edge.roots
+            ]
+            lines.append(
+                f"{edge.name:32} {edge.policy.name:12} "
+                f"{'yes' if any(root.quantizes_error for root in edge.roots) else '-':4} "
+                f"{', '.join(names)}"
+            )
+        return "\n".join(lines)

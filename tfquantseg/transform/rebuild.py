@@ -1,0 +1,241 @@
+"""Rebuild: make the quantized model that a plan describes, and carry the weights over."""
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import tree
+
+from tfquantseg.layers import (
+    BatchNorm,
+    Product,
+    QuantConv2D,
+    QuantConv2DTranspose,
+    QuantDepthwiseConv2D,
+    QuantDropout,
+    QuantEdge,
+    RoundOnStep,
+)
+from tfquantseg.transform.graph import Call
+from tfquantseg.transform.limits import (
+    batch_norm_limits,
+    batch_norm_statistics,
+    bias_limit,
+    weight_limit,
+)
+from tfquantseg.transform.plan import Edge, Node, Plan, Root
+
+_NODES = {
+    keras.layers.Conv2D: QuantConv2D,
+    keras.layers.DepthwiseConv2D: QuantDepthwiseConv2D,
+    keras.layers.Conv2DTranspose: QuantConv2DTranspose,
+}
+
+
+def rebuild(plan: Plan, name: str) -> keras.Model:
+    """Returns the model that a plan describes, weights carried over onto their grids (Eq 7).
+
+    Args:
+        plan: what to build.
+        name: the model's name.
+
+    Returns:
+        A functional model with the inputs and outputs of the planned one.
+
+    Raises:
+        ValueError: weights that exceed a fixed limit, or are not finite.
+    """
+    builder = _Builder(plan)
+    outputs = tree.map_structure(builder.value, plan.graph.outputs)
+    inputs = [builder.raw(tensor) for tensor in plan.graph.inputs]
+    return keras.Model(inputs if len(inputs) > 1 else inputs[0], outputs, name=name)
+
+
+class _Builder:
+    """Builds each tensor when it is first asked for."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._raw: dict[int, Any] = {}
+        self._values: dict[int, Any] = {}
+        self._pairs: dict[int, tuple[Any, Any]] = {}
+        self._on_edge: dict[tuple[int, int], tuple[Any, Any]] = {}
+        self._layers: dict[int, Any] = {}
+
+    def pair(self, tensor: Any) -> tuple[Any, Any]:
+        """Returns (integers, step) of a tensor that carries a pair."""
+        if id(tensor) not in self._pairs:
+            self._pairs[id(tensor)] = self._make_pair(tensor)
+        return self._pairs[id(tensor)]
+
+    def value(self, tensor: Any) -> Any:
+        """Returns a tensor's float value: its pair's product where it carries one."""
+        if not self._plan.carries_pair(tensor):
+            return self.raw(tensor)
+        if id(tensor) not in self._values:
+            name = f"{self._plan.graph.producer(tensor).name}_product"
+            self._values[id(tensor)] = Product(name=name)(self.pair(tensor))
+        return self._values[id(tensor)]
+
+    def raw(self, tensor: Any) -> Any:
+        """Returns a tensor before it is quantized."""
+        if id(tensor) not in self._raw:
+            self._raw[id(tensor)] = self._make_raw(self._plan.graph.producer(tensor))
+        return self._raw[id(tensor)]
+
+    def _make_pair(self, tensor: Any) -> tuple[Any, Any]:
+        call = self._plan.graph.producer(tensor)
+        if self._plan.edge_at(Root(tensor)) is not None:
+            return self._quantize(Root(tensor))
+        if call.kind == "concatenate":
+            members = [self._member(call, member) for member in call.inputs]
+            integers = self._apply(
+                call, {id(t): n for t, (n, _) in zip(call.inputs, members, strict=True)}
+            )
+            return integers, members[0][1]
+        integers, step = self.pair(call.inputs[0])
+        if isinstance(call.operation, keras.layers.Dropout):
+            config = call.operation.get_config()
+            return QuantDropout(config["rate"], seed=config["seed"], name=call.name)(
+                (integers, step)
+            )
+        moved = self._apply(call, {id(call.inputs[0]): integers})
+        if call.kind == "average":
+            rounding = self._plan.policy(call).rounding
+            moved = RoundOnStep(rounding, name=f"{call.name}_rounded")(moved)
+        return moved, step
+
+    def _member(self, call: Call, tensor: Any) -> tuple[Any, Any]:
+        requantized = Root(tensor, call)
+        if self._plan.edge_at(requantized) is not None:
+            return self._quantize(requantized)
+        return self.pair(tensor)
+
+    def _quantize(self, root: Root) -> tuple[Any, Any]:
+        """Returns a root's pair, building its edge, and so all roots that are tied, at once."""
+        if root.key not in self._on_edge:
+            edge = self._plan.edge_at(root)
+            assert edge is not None
+            *integers, step = self._edge_layer(edge)(self._edge_inputs(edge))
+            for one, n in zip(edge.roots, integers, strict=True):
+                self._on_edge[one.key] = (n, step)
+        return self._on_edge[root.key]
+
+    def _edge_layer(self, edge: Edge) -> QuantEdge:
+        return QuantEdge(
+            edge.policy,
+            quantize_error=[root.quantizes_error for root in edge.roots],
+            fixed_scale=edge.fixed_scale,
+            name=edge.name,
+        )
+
+    def _edge_inputs(self, edge: Edge) -> Any:
+        tensors = [
+            self.raw(root.tensor) if root.at is None else self.value(root.tensor)
+            for root in edge.roots
+        ]
+        return tensors if len(tensors) > 1 else tensors[0]
+
+    def _make_raw(self, call: Call) -> Any:
+        if call.kind == "input":
+            config = call.operation.get_config()
+            return keras.Input(
+                batch_shape=config["batch_shape"], dtype=config["dtype"], name=call.name
+            )
+        node = self._plan.nodes.get(id(call.output))
+        if node is not None:
+            return self._convolution(node)
+        fused = self._plan.fused_into(call)
+        if fused is not None:
+            return self.raw(fused.call.output)
+        reads = {id(tensor): self._read(call, tensor) for tensor in call.inputs}
+        if call.kind == "batch_norm" and not self._plan.policy(call).is_float:
+            return self._batch_norm(call, reads[id(call.inputs[0])])
+        return self._apply(call, reads)
+
+    def _read(self, call: Call, tensor: Any) -> Any:
+        return self.value(tensor) if self._plan.reads_pair(call, tensor) else self.raw(tensor)
+
+    def _apply(self, call: Call, values: dict[int, Any]) -> Any:
+        """Calls a copy of a layer, with its weights; a bare op is called as it is."""
+        operation = call.operation
+        if not isinstance(operation, keras.layers.Layer):
+            return call.apply(values)
+        if id(operation) not in self._layers:
+            self._layers[id(operation)] = type(operation).from_config(operation.get_config())
+        copy = self._layers[id(operation)]
+        output = call.apply(values, copy)
+        if operation.weights:
+            copy.set_weights(operation.get_weights())
+        return output
+
+    def _convolution(self, node: Node) -> Any:
+        operation, policy = node.call.operation, node.policy
+        pair = self.pair(node.call.inputs[0])
+        if id(operation) in self._layers:
+            return self._layers[id(operation)](pair)
+        layer_type = _NODES[type(operation)]
+        kernel, *biases = operation.get_weights()
+        bias = biases[0] if biases else None
+        limits = weight_limit(operation.name, kernel, policy, layer_type.channel_axis)
+        layer = layer_type(
+            policy,
+            kernel_shape=kernel.shape,
+            strides=operation.strides,
+            padding=operation.padding,
+            dilation_rate=operation.dilation_rate,
+            activation=node.activation,
+            use_bias=bias is not None,
+            W_limit=limits,
+            bias_limit=bias_limit(operation.name, bias, policy),
+            error_grid=node.error_grid,
+            name=operation.name,
+        )
+        self._layers[id(operation)] = layer
+        output = layer(pair)
+        layer.kernel.assign(_on_master_grid(layer.kernel, kernel))
+        if bias is not None:
+            layer.bias.assign(_on_master_grid(layer.bias, bias))
+        return output
+
+    def _batch_norm(self, call: Call, x: Any) -> Any:
+        operation, policy = call.operation, self._plan.policy(call)
+        channels = operation.moving_mean.shape
+        gamma = operation.gamma.numpy() if operation.scale else np.ones(channels, np.float32)
+        beta = operation.beta.numpy() if operation.center else np.zeros(channels, np.float32)
+        # Without a gamma to carry the norm's ratio, the deviation stays that of L2.
+        norm = policy.norm if operation.scale else "l2"
+        mu, sigma, gamma = batch_norm_statistics(
+            operation.moving_mean.numpy(),
+            operation.moving_variance.numpy(),
+            gamma,
+            operation.epsilon,
+            norm,
+        )
+        values = {"mu": mu, "sigma": sigma, "gamma": gamma, "beta": beta}
+        follows = self._plan.graph.producer(call.inputs[0])
+        node = self._plan.nodes.get(id(follows.output))
+        layer = BatchNorm(
+            policy,
+            **batch_norm_limits(operation.name, values, policy),
+            momentum=operation.momentum,
+            epsilon=operation.epsilon,
+            center=operation.center,
+            scale=operation.scale,
+            quantize_error=policy.E2_at == "x_hat" or node is None,
+            name=operation.name,
+        )
+        output = layer(x)
+        layer.moving_mu.assign(mu)
+        layer.moving_sigma.assign(sigma)
+        if operation.scale:
+            layer.gamma.assign(_on_master_grid(layer.gamma, gamma))
+        if operation.center:
+            layer.beta.assign(_on_master_grid(layer.beta, beta))
+        return output
+
+
+def _on_master_grid(variable: Any, value: np.ndarray) -> Any:
+    """Returns L * UQ(value / L, k_U) (Eq 7), or the value where masters are float32."""
+    rule = variable.update_rule
+    return value if rule is None else rule.U(value)
