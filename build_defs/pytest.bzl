@@ -5,6 +5,8 @@ _MAIN = "//build_defs:run_pytest.py"
 def tq_test(name, srcs, deps = [], data = [], size = "medium", **kwargs):
     """One test target: pytest on srcs, a failure when nothing was collected.
 
+    What lies in tests/ itself (conftest.py) is at hand in every test.
+
     Args:
       name: the target.
       srcs: files of pytest functions.
@@ -20,12 +22,12 @@ def tq_test(name, srcs, deps = [], data = [], size = "medium", **kwargs):
         args = ["$(location {})".format(src) for src in srcs],
         data = data + ["//:pyproject.toml"],
         main = _MAIN,
-        deps = deps + ["//tests:conftest"],
+        deps = deps + ["//tests:support"],
         **kwargs
     )
 
 def tq_tests(deps = [], data = [], sizes = {}, extra_data = {}):
-    """One test target for each *_test.py of the folder, and its sources for the lint.
+    """One test target for each *_test.py of the folder; the files beside them are their support.
 
     Args:
       deps: libraries under test, for all files.
@@ -33,11 +35,10 @@ def tq_tests(deps = [], data = [], sizes = {}, extra_data = {}):
       sizes: Bazel's size for targets that are not medium.
       extra_data: files that one target reads besides.
     """
-    support = native.glob(["**/*.py"], exclude = ["**/*_test.py", "conftest.py"])
     native.py_library(
         name = "support",
         testonly = True,
-        srcs = support,
+        srcs = native.glob(["**/*.py"], exclude = ["**/*_test.py"]),
         visibility = ["//tests:__subpackages__"],
     )
     native.filegroup(
@@ -53,7 +54,7 @@ def tq_tests(deps = [], data = [], sizes = {}, extra_data = {}):
             size = sizes.get(name, "medium"),
             srcs = [src],
             data = data + extra_data.get(name, []),
-            deps = deps + [":support"],
+            deps = deps + ([":support"] if native.package_name() != "tests" else []),
         )
     for name in sizes.keys() + extra_data.keys():
         if not native.glob([name + ".py"]):

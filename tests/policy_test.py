@@ -193,9 +193,13 @@ def test_update_rule_of_one_limit():
 
 def test_update_rule_of_limits_per_channel():
     rule = INTEGER.update_rule((1.0, 32.0), (2, 3), decays=False)
-    assert rule.U == Uniform(24, (1.0, 32.0), "half_away", (2, 3))
-    assert rule.V == Uniform(24, (0.0625, 2.0), "half_away", (2, 3))
-    assert not rule.decays
+    assert rule == UpdateRule(
+        G=INTEGER.G(),
+        U=Uniform(24, (1.0, 32.0), "half_away", (2, 3)),
+        V=Uniform(24, (0.0625, 2.0), "half_away", (2, 3)),
+        k_lr=24,
+        decays=False,
+    )
 
 
 def test_a_gradient_quantized_in_the_tape_is_not_quantized_again():

@@ -89,7 +89,7 @@ class IntegerSGD(keras.optimizers.Optimizer):
             rates = [float(rate) for rate in schedule.values()]
         else:
             with tf.init_scope():  # Keras builds optimizers while it traces a step.
-                rates = [float(keras.ops.convert_to_numpy(schedule))]
+                rates = [float(schedule.numpy())]
         step = delta(k_lr)
         for rate in rates:
             steps = rate / step
@@ -150,7 +150,7 @@ class IntegerSGD(keras.optimizers.Optimizer):
         The first is nearest to where the NaN or infinity arose: it spreads from there to the
         layers before it.
         """
-        flags = keras.ops.convert_to_numpy(self._nonfinite)
+        flags = self._nonfinite.numpy()
         paths = [variable.path for variable in self._trainable_variables]
         return [path for path, flag in zip(paths, flags, strict=True) if flag][::-1]
 

@@ -23,6 +23,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "schedules": set(),
 }
 MAY_IMPORT["training"] = set(MAY_IMPORT)
+MAY_IMPORT["analysis"] = set(MAY_IMPORT)
 MAY_IMPORT["cli"] = set(MAY_IMPORT)
 
 

@@ -18,6 +18,7 @@ from tfquantseg.layers import QuantConv2D, QuantConv2DTranspose, QuantDepthwiseC
 from tfquantseg.numerics import PRODUCTS
 
 FLOAT_BITS = 32
+_NONE = (FLOAT_BITS, FLOAT_BITS)
 
 _OPERANDS = {
     "Conv2D": (0, 1),
@@ -158,7 +159,9 @@ def audit(
     Returns:
         The audit; problems are listed in it, not raised.
     """
+    promises = _promises(model)
     kernels: list[tf.Operation] = []
+    found: list[tuple[str, str]] = []
     tapped: list[tuple[str, str, tf.Tensor]] = []
 
     @tf.function(jit_compile=False)
@@ -170,26 +173,25 @@ def audit(
         kernels.extend(op for op in graph.get_operations() if op.type in _OPERANDS)
         if with_taps:
             tapped.extend(_taps(graph))
-        promises = _promises(model)
+        found.extend(_identity(kernel, model) for kernel in kernels)
         statistics = [
             [
                 _statistics(kernel.inputs[i], bits)
-                for i, bits in zip(_OPERANDS[kernel.type], _promised(kernel, promises), strict=True)
+                for i, bits in zip(_OPERANDS[kernel.type], promises.get(one, _NONE), strict=True)
             ]
-            for kernel in kernels
+            for kernel, one in zip(kernels, found, strict=True)
         ]
         return statistics, [tensor for *_, tensor in tapped]
 
     statistics, values = step(tf.convert_to_tensor(images), tf.convert_to_tensor(labels))
-    promises = _promises(model)
     products = tuple(
         Product(
-            *_identity(kernel, promises),
+            *one,
             kernel=kernel.type,
-            operands=tuple(_operand(*one) for one in both),
-            promised=_promised(kernel, promises),
+            operands=tuple(_operand(*operand) for operand in both),
+            promised=promises.get(one, _NONE),
         )
-        for kernel, both in zip(kernels, statistics, strict=True)
+        for kernel, one, both in zip(kernels, found, statistics, strict=True)
     )
     taps: dict[str, dict[str, np.ndarray]] = {}
     for (owner, part, _), value in zip(tapped, values, strict=True):
@@ -223,7 +225,7 @@ def _operand(
     return Operand(min(bits, FLOAT_BITS), low, high, float(zeros), float(clipped))
 
 
-def _promises(model: keras.Model) -> dict[str, dict[str, tuple[int, int]]]:
+def _promises(model: keras.Model) -> dict[tuple[str, str], tuple[int, int]]:
     """Returns, by layer and product, the bits that a policy promises of the kernel's operands."""
     promises = {}
     for layer in model.layers:
@@ -234,18 +236,17 @@ def _promises(model: keras.Model) -> dict[str, dict[str, tuple[int, int]]]:
         a, w, e = (
             bits or FLOAT_BITS for bits in (policy.k_A, policy.k_W, bits_of[layer.error_grid])
         )
-        promises[layer.name] = (
-            {"forward": (w, a), "input_gradient": (e, w), "weight_gradient": (e, a)}
-            if isinstance(layer, QuantConv2DTranspose)
-            else {"forward": (a, w), "input_gradient": (w, e), "weight_gradient": (a, e)}
-        )
+        bits = [(a, w), (w, e), (a, e)]
+        if isinstance(layer, QuantConv2DTranspose):
+            bits = [(w, a), (e, w), (e, a)]
+        promises.update(zip(((layer.name, product) for product in PRODUCTS), bits, strict=True))
     return promises
 
 
-def _identity(kernel: tf.Operation, promises: Mapping[str, Any]) -> tuple[str, str]:
-    """Returns (layer, product) of a kernel."""
+def _identity(kernel: tf.Operation, model: keras.Model) -> tuple[str, str]:
+    """Returns (layer, product) of a kernel; (its own name, product) if it is no layer's."""
     found = _SCOPE.search(kernel.name)
-    if found and found[1] in promises:
+    if found:
         return found[1], found[2]
     if "gradient_tape" not in kernel.name:
         product = "forward"
@@ -253,13 +254,13 @@ def _identity(kernel: tf.Operation, promises: Mapping[str, Any]) -> tuple[str, s
         product = "weight_gradient"
     else:
         product = "input_gradient"
-    scopes = [part for part in kernel.name.split("/")[:-1] if part != "convolution"]
-    return scopes[-1] if scopes else kernel.name, product
-
-
-def _promised(kernel: tf.Operation, promises: Mapping[str, Any]) -> tuple[int, int]:
-    layer, product = _identity(kernel, promises)
-    return promises.get(layer, {}).get(product, (FLOAT_BITS, FLOAT_BITS))
+    # Keras names the scope of a float layer after it, with a counter where the name was taken.
+    names = {layer.name for layer in model.layers}
+    for scope in reversed(kernel.name.split("/")[:-1]):
+        for name in (scope, re.sub(r"_\d+$", "", scope)):
+            if name in names:
+                return name, product
+    return kernel.name, product
 
 
 def _problems(products: tuple[Product, ...], promises: Mapping[str, Any]) -> list[str]:
@@ -272,10 +273,9 @@ def _problems(products: tuple[Product, ...], promises: Mapping[str, Any]) -> lis
                 f"{product.convolution}, {product.product}: {received} bits, promised {promised}."
             )
     ran = {(product.convolution, product.product) for product in products}
-    for layer in promises:
-        for name in PRODUCTS:
-            if (layer, name) not in ran:
-                problems.append(f"{layer}, {name}: no such kernel ran.")
+    for layer, name in promises:
+        if (layer, name) not in ran:
+            problems.append(f"{layer}, {name}: no such kernel ran.")
     return problems
 
 

@@ -50,7 +50,7 @@ def execute(
     try:
         define(values, list(argv))
         rest = values(list(argv))[1:]
-        if values["help"].value:
+        if values.help:
             print(f"{about.strip()}\n\nFlags:\n{values.main_module_help() or values.get_help()}")
             return 0
         if rest:

@@ -12,6 +12,7 @@ training does. The scores say which.
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -64,24 +65,22 @@ def _evaluate(values: flags.FlagValues) -> int:
     from tfquantseg.training import checkpoints, parts, whole, workdir
     from tfquantseg.training.evaluation import Evaluator, load_model
 
-    path = Path(values["workdir"].value)
+    path = Path(values.workdir)
     config = ConfigDict(workdir.read_config(path))
-    checkpoint = checkpoints.find(path / workdir.CHECKPOINTS, values["checkpoint"].value)
-    split = values["split"].value or config.data.val
-    evaluator = Evaluator(
-        load_model(checkpoint), parts.data(config, split), config, values["scales"].value
-    )
+    checkpoint = checkpoints.find(path / workdir.CHECKPOINTS, values.checkpoint)
+    split = values.split or config.data.val
+    evaluator = Evaluator(load_model(checkpoint), parts.data(config, split), config, values.scales)
     evaluation = evaluator.evaluate(checkpoint.step)
     print(f"{evaluation.table()}\n")
     print(f"Model  {command.shown(checkpoint.model)}")
-    if values["json"].value:
-        to = Path(values["json"].value)
+    if values.json:
+        to = Path(values.json)
         whole.write_whole(to, json.dumps(evaluation.as_json(), indent=2).encode() + b"\n")
         print(f"JSON   {command.shown(to)}")
     other = "dynamic" if evaluation.scales == "running" else "running"
     print("Next:")
     print(
-        f"  {command.command_line('evaluate')} --workdir={command.shown(path)} --split={split} "
-        f"--scales={other}"
+        f"  {command.command_line('evaluate')} --workdir={shlex.quote(command.shown(path))} "
+        f"--split={shlex.quote(split)} --scales={other}"
     )
     return 0

@@ -7,6 +7,7 @@ import re
 import runpy
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from absl import flags
 from ml_collections import config_flags
@@ -61,8 +62,8 @@ def name(argv: list[str]) -> str:
 
 def source(values: flags.FlagValues) -> str:
     """What was given as `--config`, after parsing: the recipe's path."""
-    given: str = values["config"].config_filename
-    return given
+    flag: Any = values["config"]  # absl's type of it does not know what ml_collections adds
+    return str(flag.config_filename)
 
 
 def shipped() -> dict[str, Path]:

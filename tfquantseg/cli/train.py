@@ -13,6 +13,7 @@ folder, NAME being the recipe's.
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -47,10 +48,10 @@ def _train(values: flags.FlagValues) -> int:
     from tfquantseg.training import workdir
     from tfquantseg.training.loop import train
 
-    path = Path(values["workdir"].value)
+    path = Path(values.workdir)
     where = command.shown(path)
     print(f"Training in {path.absolute()}", file=sys.stderr)
-    outcome = train(values["config"].value, path, sys.stderr)
+    outcome = train(values.config, path, sys.stderr)
     if outcome.status == "stopped":
         print(
             f"Stopped by signal {outcome.signal} after step {outcome.step}, which is saved in "
@@ -65,6 +66,7 @@ def _train(values: flags.FlagValues) -> int:
     print(f"Log          {where}/{workdir.LOG}")
     print(f"Checkpoints  {where}/{workdir.CHECKPOINTS} (the last few, and the best)")
     print("Next:")
-    print(f"  {command.command_line('evaluate')} --workdir={where} --split=val --scales=dynamic")
-    print(f"  {command.command_line('audit')} --config={recipes.source(values)}")
+    recipe = command.shown(Path(recipes.source(values)))
+    print(f"  {command.command_line('evaluate')} --workdir={shlex.quote(where)} --scales=dynamic")
+    print(f"  {command.command_line('audit')} --config={shlex.quote(recipe)}")
     return 0

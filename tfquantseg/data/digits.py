@@ -2,7 +2,8 @@
 
 scikit-learn ships 1,797 real handwritten digits (8 x 8, 17 grey levels) and two real photographs
 (china.jpg, flower.jpg). A *scene* is a piece of a photograph on which several digits are painted,
-each scaled, turned, slanted and coloured; class 0 is the photograph, class 1 + d is the digit d.
+each scaled, turned, slanted and coloured, with a dark outline. Class 0 is the photograph, outlines
+included; class 1 + d is the digit d.
 
 Splits share neither a digit nor a part of a photograph: each owns a block of the digits, whose
 order in scikit-learn goes writer by writer, and a vertical band of both photographs. Which scene
@@ -15,10 +16,13 @@ import dataclasses
 import functools
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from tfquantseg.data.names import unknown_name
 from tfquantseg.data.segmentation import Bytes, Example, Pair, SegmentationData
+
+Floats = npt.NDArray[np.float32]
 
 CLASSES = ("background", *"0123456789")
 PALETTE = (
@@ -35,9 +39,13 @@ PALETTE = (
     (170, 110, 40),
 )
 
-_BOX = (24, 40)  # height of the 8 x 8 grid of a digit in a scene, pixels
-_INK = 0.42  # share of full ink from which a pixel belongs to the digit
+_HEIGHT = (28, 36)  # of the 8 x 8 grid of a digit in a scene, pixels
+_TURN = 0.1  # largest rotation and slant of a digit, radians
+_INK = 0.38  # share of full ink in the middle of a stroke's edge
+_OUTLINE = 0.03  # share of full ink at which the dark outline begins
 _EDGE = 1.5  # width of a stroke's soft edge, pixels
+_DIGITS = 8  # that seek a place, for each 96 x 96 pixels of a scene
+_PLACES = 6  # that each digit tries
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,19 +112,16 @@ def _draw(split: str, size: tuple[int, int], seed: int, index: int) -> Pair:
     image = _background(photos[rng.integers(len(photos))], size, rng).astype(np.float32)
     label = np.zeros(size, np.uint8)
     taken = np.zeros(size, bool)
-    wanted = round(rng.uniform(4, 8) * size[0] * size[1] / 96**2)
-    # Twice as many attempts as wished: a place that is taken is given up, not searched for.
-    for _ in range(2 * max(wanted, 1)):
+    for _ in range(max(round(_DIGITS * size[0] * size[1] / 96**2), 1)):
         which = rng.integers(len(glyphs))
-        ink = _paint(glyphs[which], rng)
-        height, width = ink.shape
-        top, left = rng.integers(size[0] - height + 1), rng.integers(size[1] - width + 1)
-        place = np.s_[top : top + height, left : left + width]
-        if taken[place].any():
+        paint, outline = _render(glyphs[which], rng)
+        place = _free_place(taken, outline > 0, rng)
+        if place is None:
             continue
-        taken[place] = True
-        image[place] += ink[..., None] * (_colour(image[place], rng) - image[place])
-        label[place][ink >= 0.5] = 1 + numerals[which]
+        taken[place] |= outline > 0
+        image[place] *= 1 - 0.8 * outline[..., None]
+        image[place] += paint[..., None] * (_light_colour(rng) - image[place])
+        label[place][paint >= 0.5] = 1 + numerals[which]
     return Pair(np.rint(image).astype(np.uint8), label)
 
 
@@ -149,30 +154,52 @@ def _background(photo: Image.Image, size: tuple[int, int], rng: np.random.Genera
     return piece[:, ::-1] if rng.integers(2) else piece
 
 
-def _paint(glyph: Image.Image, rng: np.random.Generator) -> np.ndarray:
-    """Scales, turns and slants a digit: the share of paint of each pixel, float32 [h, w] in 0..1,
-    trimmed to the pixels that hold paint."""
-    cell = rng.uniform(*_BOX) / 8  # pixels of the scene a pixel of the digit
-    stretch, turn, slant = rng.uniform(0.8, 1.1), rng.uniform(-0.2, 0.2), rng.uniform(-0.15, 0.15)
-    side = int(np.ceil(12 * cell))
+def _render(glyph: Image.Image, rng: np.random.Generator) -> tuple[Floats, Floats]:
+    """Scales, turns and slants a digit.
+
+    Returns:
+        The shares of paint and of dark outline of each pixel, float32 [h, w] in 0..1, trimmed to
+        the pixels that have any.
+    """
+    cell = rng.uniform(*_HEIGHT) / 8  # pixels of the scene a pixel of the digit
+    stretch = rng.uniform(0.85, 1.1)
+    turn, slant = rng.uniform(-_TURN, _TURN, 2)
+    side = int(np.ceil(11 * cell))
     cos, sin = np.cos(turn), np.sin(turn)
     # From a pixel of the scene to one of the digit, both measured from their centres.
     matrix = np.array([[1 / stretch, slant], [0, 1]]) @ np.array([[cos, sin], [-sin, cos]]) / cell
     offset = np.array([5, 5]) - matrix @ np.array([side / 2, side / 2])
-    ink = glyph.transform(
+    turned = glyph.transform(
         (side, side),
         Image.Transform.AFFINE,
         (*matrix[0], offset[0], *matrix[1], offset[1]),
         Image.Resampling.BICUBIC,
     )
+    ink = np.asarray(turned, np.float32) / 255
     slope = 1.6 * cell / _EDGE  # ink rises from none to full within about 1.6 pixels of a digit
-    paint = np.clip((np.asarray(ink, np.float32) / 255 - _INK) * slope + 0.5, 0, 1)
-    rows, columns = np.flatnonzero(paint.any(1)), np.flatnonzero(paint.any(0))
-    return paint[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    paint = np.clip((ink - _INK) * slope + 0.5, 0, 1)
+    outline = np.clip((ink - _OUTLINE) * slope, 0, 1)
+    rows, columns = np.flatnonzero(outline.any(1)), np.flatnonzero(outline.any(0))
+    trim = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return paint[trim], outline[trim]
 
 
-def _colour(under: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The colour, among 6 random ones, that stands out most from the photograph `under` it."""
-    colours = rng.uniform(0, 255, (6, 3)).astype(np.float32)
-    distance = np.abs(colours - under.mean((0, 1))).sum(1)
-    return colours[distance.argmax()]
+def _free_place(
+    taken: npt.NDArray[np.bool_], shape: npt.NDArray[np.bool_], rng: np.random.Generator
+) -> tuple[slice, slice] | None:
+    """A random place in `taken` where `shape` touches nothing; None if none was found."""
+    height, width = shape.shape
+    rows = rng.integers(taken.shape[0] - height + 1, size=_PLACES)
+    columns = rng.integers(taken.shape[1] - width + 1, size=_PLACES)
+    for top, left in zip(rows, columns, strict=True):
+        place = np.s_[top : top + height, left : left + width]
+        if not (taken[place] & shape).any():
+            return place
+    return None
+
+
+def _light_colour(rng: np.random.Generator) -> Floats:
+    """A light RGB colour: beside its dark outline it is seen on every photograph."""
+    colour = rng.uniform(120, 255, 3).astype(np.float32)
+    colour[rng.integers(3)] = 255
+    return colour

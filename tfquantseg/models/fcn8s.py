@@ -10,11 +10,13 @@ bilinear interpolation carry the scores up, and the three are added:
 Convolutions pad by SAME, where the original pads the image by 100 pixels and crops.
 """
 
+import math
+
 import keras
-import numpy as np
 from keras import initializers, layers
 
 from tfquantseg.models import feature_scale, framing, vgg16_weights
+from tfquantseg.models.bilinear import bilinear_kernel
 from tfquantseg.models.homogeneity import balance
 from tfquantseg.models.preprocessing import Preprocessing
 
@@ -44,8 +46,10 @@ def fcn8s_vgg16(
     A pretrained encoder. Its preprocessing is folded into conv1_1 (`preprocessing.py`); pool3,
     pool4 and pool5, which the new layers read, are brought to a root mean square near 1
     (`feature_scale.py`), so that the first logits are near 1 whatever the encoder; and scale is
-    moved between the encoder's other layers (`homogeneity.py`) until all weights and biases fit a
-    limit of 1. Each of the encoder's feature maps is the original one times a factor.
+    moved between the encoder's other layers (`homogeneity.py`) until their largest weights are as
+    equal as they can be and all biases fit a limit of 1. With `hed` the largest weight is 0.51, so
+    that limit holds the weights too. Each of the encoder's feature maps is the original one times a
+    factor.
 
     Args:
         classes: number of classes, at least 2.
@@ -79,24 +83,8 @@ def fcn8s_vgg16(
         weights = feature_scale.unit_pools(vgg16_weights.read(encoder, preprocessing), seed)
         for name, (kernel, bias) in weights.items():
             model.get_layer(name).set_weights([kernel, bias])
-        balance(model, weight_limit=1.0, bias_limit=1.0, keep=_SCALED_AS_INTENDED)
+        balance(model, weight_limit=math.inf, bias_limit=1.0, keep=_SCALED_AS_INTENDED)
     return model
-
-
-def bilinear_kernel(stride: int, channels: int) -> np.ndarray:
-    """Makes the transposed convolution's kernel that interpolates each channel bilinearly.
-
-    A tap at distance d from the centre, in input pixels, weighs 1 - |d|.
-
-    Args:
-        stride: factor of the enlargement, even; the kernel has 2 * stride taps a side.
-        channels: number of input and output channels.
-
-    Returns:
-        float32 `[2 stride, 2 stride, channels, channels]`.
-    """
-    taps = 1 - np.abs(np.arange(2 * stride) - (stride - 0.5)) / stride
-    return np.einsum("h,w,oi->hwoi", taps, taps, np.eye(channels)).astype(np.float32)
 
 
 def _untrained(

@@ -91,7 +91,7 @@ def balance(
     DepthwiseConv2D and Conv2DTranspose with activation ReLU or none.
 
     Args:
-        model: a functional model, each of its layers called once.
+        model: a functional model, each of its layers called once, and none a model itself.
         weight_limit: L of the weights: afterwards max|W| <= L (1 - 2^-7), what 8 bits can hold.
         bias_limit: the same for the biases.
         keep: names of convolutions whose outputs have the scale that they should have: it is
@@ -101,7 +101,7 @@ def balance(
         For each convolution the factor c by which its output has grown.
 
     Raises:
-        ValueError: the model is not functional or calls a layer twice; `keep` names a layer that
+        ValueError: the model calls a layer twice, or a nested model; `keep` names a layer that
             is no convolution of it; or no choice of factors makes a layer fit, with that layer,
             its largest value and the limit. The model is then unchanged.
     """
@@ -147,42 +147,38 @@ def _is_movable(tensor: _Tensor, by_name: dict[str, _Convolution]) -> bool:
 
 def _convolutions(model: keras.Model) -> list[_Convolution]:
     """Finds the convolutions and which tensors carry a factor."""
-    tensors: dict[int, _Tensor] = {}
-    for tensor in keras.tree.flatten(model.inputs):
-        tensors[id(tensor)] = _Tensor(held=True)
+    tensors = {id(pixels): _Tensor(held=True) for pixels in keras.tree.flatten(model.inputs)}
     found = []
     for layer in model.layers:
         if isinstance(layer, layers.InputLayer):
             continue
-        inputs, outputs = _ends(layer)
-        entering = [tensors.setdefault(id(tensor), _Tensor(held=True)) for tensor in inputs]
+        entering = [_known(tensor, tensors) for tensor in keras.tree.flatten(layer.input)]
+        outputs = keras.tree.flatten(layer.output)
         if _passes(layer):
             tensors[id(outputs[0])] = entering[0]
-            continue
-        for tensor in outputs:
-            tensors[id(tensor)] = _Tensor(producer=layer.name)
-        if isinstance(layer, _CONVOLUTIONS):
-            leaving = tensors[id(outputs[0])]
-            leaving.held = not _is_homogeneous(layer.activation)
+        elif isinstance(layer, _CONVOLUTIONS):
+            leaving = _Tensor(producer=layer.name, held=not _is_homogeneous(layer.activation))
+            tensors[id(outputs[0])] = leaving
             entering[0].consumers.append(layer.name)
             found.append(_read(layer, entering[0], leaving))
         else:
-            for tensor in (*entering, *(tensors[id(output)] for output in outputs)):
+            for tensor in entering:
                 tensor.held = True
+            tensors.update({id(output): _Tensor(held=True) for output in outputs})
     for tensor in keras.tree.flatten(model.outputs):
-        tensors[id(tensor)].held = True
+        _known(tensor, tensors).held = True
     return found
 
 
-def _ends(layer: keras.Layer) -> tuple[list[keras.KerasTensor], list[keras.KerasTensor]]:
-    """Returns the tensors that enter and leave a layer that is called once."""
-    try:
-        return keras.tree.flatten(layer.input), keras.tree.flatten(layer.output)
-    except (AttributeError, ValueError):
+def _known(tensor: keras.KerasTensor, tensors: dict[int, _Tensor]) -> _Tensor:
+    """Looks up a tensor that a layer further up has made."""
+    if id(tensor) not in tensors:
         raise ValueError(
-            f"Layer {layer.name!r} is called more than once, or not as part of a functional "
-            "graph; balance needs a functional model in which each layer is called once."
-        ) from None
+            f"Tensor {tensor.name!r} of shape {tensor.shape} comes from a layer that is called a "
+            "second time, or from within a nested model; balance needs a functional model in "
+            "which each layer is called once and none is a model."
+        )
+    return tensors[id(tensor)]
 
 
 def _passes(layer: keras.Layer) -> bool:

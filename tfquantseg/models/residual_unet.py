@@ -1,9 +1,12 @@
 """A small encoder and decoder with batch norm: the default network, quick on a CPU.
 
 It has one of each thing that segmentation networks are made of: strided convolutions and a pooling
-on the way down, residual additions (He et al., arXiv:1512.03385) at its lowest resolution, a
-bilinear and two transposed enlargements on the way up, and skips from the encoder (Ronneberger et
-al., arXiv:1505.04597), one concatenated and one added.
+on the way down; residual additions (He et al., arXiv:1512.03385) at the lowest resolution; a
+bilinear enlargement and a skip that concatenates (Ronneberger et al., arXiv:1505.04597); and, as in
+FCN (Long et al., arXiv:1411.4038), class scores at two resolutions that are added, and a transposed
+convolution that starts bilinear. The added scores let the low resolution say which class it is and
+the high one where it ends. A plain U-Net, which has to carry the class through its decoder's narrow
+last layers, takes several times as many steps to tell the first digits apart.
 """
 
 import itertools
@@ -13,6 +16,7 @@ import keras
 from keras import initializers, layers
 
 from tfquantseg.models import framing
+from tfquantseg.models.bilinear import bilinear_kernel
 
 _STRIDE = 8
 
@@ -24,18 +28,19 @@ def residual_unet(
     width: int = 16,
     seed: int = 0,
 ) -> keras.Model:
-    """Builds the network: three halvings, channels width, 2 width and 8 width.
+    """Builds the network: three halvings, with width, 2 width, 4 width and 8 width channels.
 
-    All convolutions but the last have no bias and are followed by batch norm (momentum 0.9,
-    epsilon 1e-3) and ReLU. Kernels start with MSRA's standard deviation sqrt(2 / fan_in) (He et
-    al., arXiv:1502.01852), the last with sqrt(1 / fan_in), as no ReLU follows it.
+    Convolutions are 3 x 3 without a bias, followed by batch norm (momentum 0.9, epsilon 1e-3) and
+    ReLU, and start with MSRA's standard deviation sqrt(2 / fan_in) (He et al., arXiv:1502.01852).
+    The two 1 x 1 convolutions that score the classes have a bias, and sqrt(1 / fan_in), as no ReLU
+    follows them.
 
     Args:
         classes: number of classes, at least 2.
         input_size: height and width in pixels, at least 32 each; sides that are no multiple of 8
             are padded and the logits cropped inside the model. None accepts images of any size
             whose sides are multiples of 8.
-        width: channels at half the resolution.
+        width: channels of the first convolution.
         seed: of the initial weights.
 
     Returns:
@@ -45,14 +50,14 @@ def residual_unet(
         ValueError: an argument out of range.
     """
     framing.check_at_least("classes", classes, 2, "segmentation tells classes apart")
-    framing.check_at_least("width", width, 1, "channels at half the resolution")
+    framing.check_at_least("width", width, 1, "channels of the first convolution")
     seeds = itertools.count(1000 * seed)
     pixels, x = framing.image(input_size, _STRIDE)
 
     x = _unit(x, width, "stem", seeds, strides=2)
-    half = x = _unit(x, width, "half", seeds)
-    x = _unit(x, 2 * width, "down4", seeds, strides=2)
-    quarter = x = _unit(x, 2 * width, "quarter", seeds)
+    half = x = _unit(x, 2 * width, "half", seeds)
+    x = _unit(x, 4 * width, "down4", seeds, strides=2)
+    quarter = x = _unit(x, 4 * width, "quarter", seeds)
     x = layers.MaxPooling2D(2, name="down8")(x)
     x = _unit(x, 8 * width, "eighth", seeds)
     x = _residual(x, 8 * width, "residual1", seeds)
@@ -60,21 +65,13 @@ def residual_unet(
 
     x = layers.UpSampling2D(2, interpolation="bilinear", name="up4")(x)
     x = layers.Concatenate(name="join4")([x, quarter])
-    x = _unit(x, 2 * width, "decode4", seeds)
-    x = _unit(x, width, "up2", seeds, enlarge=True)
-    x = layers.Add(name="join2")([x, half])
-    x = _unit(x, width, "decode2", seeds)
-    x = layers.Conv2DTranspose(
-        classes,
-        4,
-        2,
-        padding="same",
-        use_bias=False,
-        kernel_initializer=initializers.VarianceScaling(
-            1.0, "fan_in", "truncated_normal", next(seeds)
-        ),
-        name="logits",
-    )(x)
+    x = _unit(x, 4 * width, "decode4", seeds)
+    x = _score(x, classes, "score4", seeds)
+    x = layers.UpSampling2D(2, interpolation="bilinear", name="up2")(x)
+    x = layers.Add(name="join2")([x, _score(half, classes, "score2", seeds)])
+    enlarge = layers.Conv2DTranspose(classes, 4, 2, padding="same", use_bias=False, name="up1")
+    x = enlarge(x)
+    enlarge.kernel.assign(bilinear_kernel(2, classes))
     return keras.Model(pixels, framing.crop(x, input_size, _STRIDE), name="residual_unet")
 
 
@@ -85,10 +82,9 @@ def _unit(
     seeds: Iterator[int],
     *,
     strides: int = 1,
-    enlarge: bool = False,
     relu: bool = True,
 ) -> keras.KerasTensor:
-    """Appends a convolution, 3 x 3 or transposed 4 x 4, batch norm, and ReLU.
+    """Appends a 3 x 3 convolution, batch norm, and ReLU.
 
     Args:
         x: `[N, h, w, C]`.
@@ -96,34 +92,21 @@ def _unit(
         name: of the convolution.
         seeds: the next one draws the kernel.
         strides: 2 halves the resolution.
-        enlarge: doubles the resolution by a transposed convolution.
         relu: False leaves ReLU to a later addition.
 
     Returns:
-        `[N, h', w', filters]`.
+        `[N, h / strides, w / strides, filters]`.
     """
-    initial = initializers.HeNormal(next(seeds))
-    if enlarge:
-        convolution = layers.Conv2DTranspose(
-            filters,
-            4,
-            2,
-            padding="same",
-            use_bias=False,
-            kernel_initializer=initial,
-            name=name,
-        )
-    else:
-        convolution = layers.Conv2D(
-            filters,
-            3,
-            strides,
-            padding="same",
-            use_bias=False,
-            kernel_initializer=initial,
-            name=name,
-        )
-    x = layers.BatchNormalization(momentum=0.9, epsilon=1e-3, name=f"{name}_bn")(convolution(x))
+    x = layers.Conv2D(
+        filters,
+        3,
+        strides,
+        padding="same",
+        use_bias=False,
+        kernel_initializer=initializers.HeNormal(next(seeds)),
+        name=name,
+    )(x)
+    x = layers.BatchNormalization(momentum=0.9, epsilon=1e-3, name=f"{name}_bn")(x)
     return layers.ReLU(name=f"{name}_relu")(x) if relu else x
 
 
@@ -134,3 +117,11 @@ def _residual(
     branch = _unit(x, filters, f"{name}_a", seeds)
     branch = _unit(branch, filters, f"{name}_b", seeds, relu=False)
     return layers.ReLU(name=f"{name}_relu")(layers.Add(name=f"{name}_add")([branch, x]))
+
+
+def _score(
+    x: keras.KerasTensor, classes: int, name: str, seeds: Iterator[int]
+) -> keras.KerasTensor:
+    """Appends a 1 x 1 convolution that scores the classes."""
+    initial = initializers.VarianceScaling(1.0, "fan_in", "truncated_normal", next(seeds))
+    return layers.Conv2D(classes, 1, kernel_initializer=initial, name=name)(x)

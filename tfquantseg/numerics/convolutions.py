@@ -20,7 +20,7 @@ Source: arXiv:2011.14504, Figures 4 and 5.
 
 import dataclasses
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, get_args
 
 import tensorflow as tf
 
@@ -65,6 +65,21 @@ class Convolution:
 
     def __post_init__(self) -> None:
         """Checks what TensorFlow's kernels would compute wrongly or refuse late."""
+        for field, value, accepted in (
+            ("kind", self.kind, get_args(Kind)),
+            ("padding", self.padding, ("SAME", "VALID")),
+            ("error_at", self.error_at, ("convolution", "activation")),
+            ("activation", self.activation, get_args(Activation)),
+        ):
+            if value not in accepted:
+                raise ValueError(
+                    f"{self.name}: {field} must be one of {', '.join(accepted)}, "
+                    f"received {value!r}."
+                )
+        if self.error is not None and self.error.stochastic:
+            raise ValueError(
+                f"{self.name}: error needs a deterministic grid, received {self.error}."
+            )
         if self.dilations != (1, 1) and (self.strides != (1, 1) or self.kind == "transposed"):
             raise ValueError(
                 f"{self.name}: dilations {self.dilations} with strides {self.strides} in a "
@@ -95,6 +110,12 @@ class Convolution:
             The float32 output. Its error is quantized by ``error``; the gradients for the
             integers of ``a`` and ``w`` follow the convention of `tfquantseg.numerics.errors`.
         """
+        if (output_size is None) == (self.kind == "transposed"):
+            raise ValueError(
+                f"{self.name}: a {self.kind} convolution "
+                f"{'needs' if output_size is None else 'takes no'} output_size, "
+                f"received {output_size!r}."
+            )
         outputs = w.integers.shape[-1] * w.integers.shape[-2]
         if self.kind != "depthwise":
             outputs = w.integers.shape[_KERNEL_AXIS[self.kind]]
@@ -158,7 +179,7 @@ class Convolution:
         if self.error_at == "activation":
             integers, step = encode_error(error, self.error)
             return Quantized(masked(integers), step)
-        return encode_error(masked(error), self.error)
+        return encode_error(masked(error), self.error, arrived=error)
 
     def _geometry(self) -> dict:
         return {

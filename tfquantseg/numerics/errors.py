@@ -33,18 +33,23 @@ def is_finite(x: tf.Tensor) -> tf.Tensor:
     return tf.math.is_finite(tf.reduce_sum(x))
 
 
-def encode_error(error: tf.Tensor, grid: Scaled) -> Quantized:
+def encode_error(
+    error: tf.Tensor, grid: Scaled, arrived: tf.Tensor | None = None
+) -> Quantized:
     """Returns (integers, step) of an error, E_q = SQ(E, k_E) (Eq 16), with a NaN step if not finite.
 
     Args:
         error: float32 tensor of any shape.
         grid: how to quantize it.
+        arrived: the error as it arrived, if ``error`` is what an activation's derivative left of
+            it: a NaN that the derivative hides counts too.
 
     Returns:
-        A pair whose product is NaN everywhere if any element of ``error`` is NaN or infinite.
+        A pair whose product is NaN everywhere if any element that arrived is NaN or infinite.
     """
     integers, step = grid.encode(error)
-    return Quantized(integers, tf.where(is_finite(error), step, float("nan")))
+    finite = is_finite(error if arrived is None else arrived)
+    return Quantized(integers, tf.where(finite, step, float("nan")))
 
 
 def encode_value(

@@ -33,6 +33,9 @@ MAX_BITS = 24
 MAX_STOCHASTIC_BITS = 22
 """Stochastic rounding compares with draws of 23 bits; one bit of fraction must be left."""
 
+_LEAST_SCALE = 2.0**-100
+"""A scale below it counts as zero: its step, or a product of two such steps, would underflow."""
+
 _BELOW_HALF = float(np.nextafter(np.float32(0.5), np.float32(0)))
 
 
@@ -103,13 +106,23 @@ def round_stochastic(x: tf.Tensor, seed: Seed) -> tf.Tensor:
         float32 tensor of integers, of x's shape, whose expectation is x (to within 2**-23).
     """
     key = tf.stack([tf.cast(part, tf.int64) for part in seed])
-    draws = tf.random.stateless_uniform(tf.shape(x), key, alg="philox")
+    # Words, because XLA makes other floats than eager execution of the same Philox words.
+    words = tf.random.stateless_uniform(
+        tf.shape(x), key, minval=None, maxval=None, dtype=tf.int32, alg="philox"
+    )
+    draws = tf.cast(tf.bitwise.bitwise_and(words, 2**23 - 1), tf.float32) * 2.0**-23
     below = tf.floor(x)
     return below + tf.cast(draws < x - below, tf.float32)
 
 
 def _round(x: tf.Tensor, rounding: Rounding) -> tf.Tensor:
     return round_half_up(x) if rounding == "half_up" else round_half_away(x)
+
+
+def _quotient(x: tf.Tensor, divisor: tf.Tensor) -> tf.Tensor:
+    # In float64, because graph compilers replace a float32 division by a constant with a product,
+    # whose last bit differs. Rounded to float32, it is the correct quotient.
+    return tf.cast(tf.cast(x, tf.float64) / tf.cast(divisor, tf.float64), tf.float32)
 
 
 def _check_bits(bits: object, most: int) -> None:
@@ -156,9 +169,11 @@ class Uniform:
         array = np.asarray(self.limit, np.float64)
         if array.ndim > 1 or array.size == 0:
             raise ValueError(f"limit must be a number or a vector, received shape {array.shape}.")
-        for limit in array.flat:
-            if not (limit > 0 and math.isfinite(limit) and math.frexp(limit)[0] == 0.5):
-                raise ValueError(f"a limit must be a power of two, received {float(limit)!r}.")
+        for limit in array.ravel().tolist():
+            if not (2.0**-100 <= limit <= 2.0**100 and math.frexp(limit)[0] == 0.5):
+                raise ValueError(
+                    f"a limit must be a power of two from 2**-100 to 2**100, received {limit!r}."
+                )
         frozen = float(array) if array.ndim == 0 else tuple(array.tolist())
         object.__setattr__(self, "limit", frozen)
         if isinstance(self.axis, list):
@@ -173,9 +188,11 @@ class Uniform:
         if isinstance(self.limit, float):
             return np.float32(self.limit)
         axes = (self.axis,) if isinstance(self.axis, int) else self.axis
-        axes = tuple(axis % len(shape) for axis in axes)
-        broadcast = [shape[i] if i in axes else 1 for i in range(len(shape))]
-        if None in broadcast or math.prod(broadcast) != len(self.limit):
+        rank = len(shape)
+        inside = all(-rank <= axis < rank for axis in axes)
+        axes = [axis % rank for axis in axes] if inside else []
+        broadcast = [shape[i] if i in axes else 1 for i in range(rank)]
+        if not inside or None in broadcast or math.prod(broadcast) != len(self.limit):
             raise ValueError(
                 f"{len(self.limit)} limits along axis {self.axis} do not fit a tensor of shape "
                 f"{tuple(shape)}: give one limit, or one a channel of that axis."
@@ -203,7 +220,7 @@ class Scaled:
     (Eq 5, 6) in UQ's place $Scale(x) \cdot RQ(x / Scale(x), k)$ (Eq 17) or, without rescaling,
     $RQ(x / Scale(x), k)$ (Eq 18).
 
-    A tensor of zeros gives zeros. SQ with step "max/128" clips its maximum to 1 - Delta and is
+    A tensor of zeros, or of a scale below 2**-100, gives zeros. SQ with step "max/128" clips its maximum to 1 - Delta and is
     not idempotent: derive a scale once and hand on the pair. "max/127" clips nothing.
 
     Attributes:
@@ -252,10 +269,11 @@ class Scaled:
             need = "needs seed=(a, b)" if self.stochastic else "takes no seed"
             raise ValueError(f"{self} {need}, received {seed!r}.")
         x = tf.convert_to_tensor(x, tf.float32)
-        scale = largest_magnitude(x) if scale is None else scale
-        unit = tf.where(scale > 0, scale, 1.0)
+        scale = largest_magnitude(x) if scale is None else tf.convert_to_tensor(scale, tf.float32)
+        unit = tf.where(scale >= _LEAST_SCALE, scale, 1.0)
         most = float(levels(self.bits))
-        ratio = x / unit * self.divisor
+        frozen = not tf.executing_eagerly() and tf.get_static_value(scale) is not None
+        ratio = (_quotient(x, unit) if frozen else x / unit) * self.divisor
         if seed is not None:
             integers = tf.clip_by_value(round_stochastic(ratio, seed), -most, most)
         else:
@@ -265,9 +283,7 @@ class Scaled:
     def _step(self, unit: tf.Tensor) -> tf.Tensor:
         if not self.rescale:
             return tf.constant(1 / self.divisor, tf.float32)
-        # In float64, because graph compilers replace a float32 division by a constant with a
-        # product, whose last bit differs. Rounded to float32, both are the correct quotient.
-        return tf.cast(tf.cast(unit, tf.float64) / self.divisor, tf.float32)
+        return _quotient(unit, tf.constant(self.divisor))
 
     def __call__(self, x: tf.Tensor, seed: Seed | None = None) -> tf.Tensor:
         """Returns integers * step, float32, of x's shape."""

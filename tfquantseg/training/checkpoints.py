@@ -172,7 +172,7 @@ def restore(
             )
     try:
         model.load_weights(checkpoint.model)
-        with np.load(checkpoint.path / _STATE) as state:
+        with (checkpoint.path / _STATE).open("rb") as file, np.load(file) as state:
             for name, variable in _beside_weights(model, optimizer).items():
                 variable.assign(state[name])
     except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:

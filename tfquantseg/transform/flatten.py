@@ -1,21 +1,30 @@
 """Flatten: inline nested, Sequential and subclassed parts into one flat functional graph."""
 
-import collections
-from collections.abc import Callable
+import copy
 from typing import Any
 
 import keras
 from keras import tree
 
-_MOST_ROUNDS = 16
+from tfquantseg.transform.graph import is_registered
+
+_CONVOLUTIONS = (
+    keras.layers.Conv2D,
+    keras.layers.DepthwiseConv2D,
+    keras.layers.Conv2DTranspose,
+)
 
 
 def flatten(model: keras.Model) -> keras.Model:
     """Returns a functional model of the same weights and function, without nesting.
 
     Sequential and functional parts are inlined, and subclassed composite layers and models whose
-    ``call`` can be traced with symbolic tensors. A separable convolution becomes a depthwise and
-    a pointwise one, with copies of its weights; all other layers are shared with ``model``.
+    ``call`` can be traced with symbolic tensors. All layers are shared with ``model``, but for
+    copies, with copied weights, of
+
+    * a separable convolution, which becomes a depthwise and a pointwise one;
+    * a convolution with ``activation="softmax"``, which becomes two layers;
+    * a layer in a part whose name something else has already: it is called after its part.
 
     Args:
         model: a built Keras model.
@@ -32,20 +41,22 @@ def flatten(model: keras.Model) -> keras.Model:
             f"{model.name!r} is a {type(model).__name__} without a functional graph; build it "
             "with keras.Model(inputs, outputs), or call keras.Model(x, model.call(x)) yourself."
         )
-    splits: dict[int, tuple[keras.layers.Layer, keras.layers.Layer]] = {}
-    for _ in range(_MOST_ROUNDS):
-        inputs = tree.map_structure(
-            lambda t: keras.Input(batch_shape=t.shape, dtype=t.dtype, name=t.name),
-            graph._inputs_struct,
-        )
-        flat = keras.Model(inputs, _run(graph, inputs, splits), name=model.name)
-        if all(_is_leaf(operation) for operation in flat.operations):
-            return flat
-        graph = flat
-    raise ValueError(f"{model.name!r} nests more than {_MOST_ROUNDS} subclassed layers.")
+    inputs = tree.map_structure(
+        lambda t: keras.Input(batch_shape=t.shape, dtype=t.dtype, name=t.name),
+        graph._inputs_struct,
+    )
+    return keras.Model(inputs, _Inliner(graph).run(graph, inputs, ()), name=model.name)
 
 
-def _functional(model: keras.Model) -> Any:
+def copy_weights(layer: keras.layers.Layer, twin: keras.layers.Layer) -> None:
+    """Gives a built layer the weights of another of its type, and what is derived from them."""
+    weights: dict[str, Any] = {}
+    layer.save_own_variables(weights)
+    if weights:
+        twin.load_own_variables(weights)
+
+
+def _functional(model: Any) -> Any:
     if isinstance(model, keras.Sequential):
         return model._functional
     return model if hasattr(model, "_nodes_by_depth") and hasattr(model, "_inputs_struct") else None
@@ -55,59 +66,128 @@ def _is_leaf(operation: Any) -> bool:
     """Whether an operation is computed as one: Keras's own, and any whose call can't be split."""
     if isinstance(operation, keras.Model):
         return False
-    if type(operation).__module__.startswith("keras.src."):
+    if type(operation).__module__.startswith("keras.src.") or is_registered(type(operation)):
         return True
-    return not isinstance(operation, keras.layers.Layer) or not _sublayers(operation)
-
-
-def _sublayers(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
-    return [inner for inner in layer._flatten_layers(include_self=False)]
-
-
-def _run(graph: Any, inputs: Any, splits: dict[int, Any]) -> Any:
-    """Calls every operation of a graph on symbolic inputs, inlining what is composite."""
-    values = dict(
-        zip((id(t) for t in tree.flatten(graph._inputs_struct)), tree.flatten(inputs), strict=True)
+    return not isinstance(operation, keras.layers.Layer) or not list(
+        operation._flatten_layers(include_self=False)
     )
-    for depth in sorted(graph._nodes_by_depth, reverse=True):
-        for node in graph._nodes_by_depth[depth]:
-            if node.is_input:
-                continue
-            args, kwargs = node.arguments.fill_in(values)
-            outputs = tree.flatten(_call(node.operation, args, kwargs, splits))
-            for output, placeholder in zip(outputs, node.outputs, strict=True):
-                values[id(placeholder)] = output
-    return tree.map_structure(lambda t: values[id(t)], graph._outputs_struct)
 
 
-def _call(
-    operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any], splits: dict[int, Any]
-) -> Any:
-    kwargs = {name: value for name, value in kwargs.items() if name not in ("training", "mask")}
-    inner = _functional(operation) if isinstance(operation, keras.Model) else None
-    if inner is not None:
-        return _run(inner, args[0] if args else kwargs["inputs"], splits)
-    if isinstance(operation, keras.layers.SeparableConv2D):
-        if id(operation) not in splits:
-            splits[id(operation)] = _split(operation)
-        depthwise, pointwise = splits[id(operation)]
-        return pointwise(depthwise(*args, **kwargs))
-    if _is_leaf(operation):
-        return operation(*args, **kwargs)
-    call: Callable[..., Any] = operation.call
+class _Inliner:
+    """Calls every operation of a graph on symbolic inputs, inlining what is composite."""
+
+    def __init__(self, graph: Any) -> None:
+        """Starts a flat graph in which the outermost graph's operations keep their names."""
+        self._named = {operation.name: operation for operation in graph.operations}
+        self._chains: dict[int, tuple[Any, list[Any]]] = {}
+
+    def run(self, graph: Any, inputs: Any, owners: tuple[str, ...]) -> Any:
+        """Returns the graph's outputs for these inputs; owners are the parts it lies in."""
+        values = dict(
+            zip(
+                (id(t) for t in tree.flatten(graph._inputs_struct)),
+                tree.flatten(inputs),
+                strict=True,
+            )
+        )
+        for depth in sorted(graph._nodes_by_depth, reverse=True):
+            for node in graph._nodes_by_depth[depth]:
+                if node.is_input:
+                    continue
+                args, kwargs = node.arguments.fill_in(values)
+                outputs = tree.flatten(self._call(node.operation, args, kwargs, owners))
+                for output, placeholder in zip(outputs, node.outputs, strict=True):
+                    values[id(placeholder)] = output
+        return tree.map_structure(lambda t: values[id(t)], graph._outputs_struct)
+
+    def _call(
+        self,
+        operation: Any,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        owners: tuple[str, ...],
+    ) -> Any:
+        kwargs = {name: value for name, value in kwargs.items() if name not in ("training", "mask")}
+        if isinstance(operation, keras.Model) and _functional(operation) is not None:
+            inputs = args[0] if args else kwargs["inputs"]
+            return self.run(_functional(operation), inputs, (*owners, operation.name))
+        if not _is_leaf(operation):
+            inputs, graph = _trace(operation, args, kwargs)
+            return self.run(graph, inputs, (*owners, operation.name))
+        if id(operation) not in self._chains:
+            # The operation too: an id lasts as long as what it belongs to.
+            self._chains[id(operation)] = operation, self._chain(operation, owners)
+        first, *others = self._chains[id(operation)][1]
+        output = first(*args, **kwargs)
+        for other in others:
+            output = other(output)
+        return output
+
+    def _chain(self, operation: Any, owners: tuple[str, ...]) -> list[Any]:
+        """Returns the operations to call, one after the other, for one of a model's parts."""
+        name = self._free_name(operation, owners)
+        if isinstance(operation, keras.layers.SeparableConv2D):
+            return _split_separable(operation, name)
+        is_softmax = getattr(operation, "activation", None) is keras.activations.softmax
+        if type(operation) in _CONVOLUTIONS and is_softmax:
+            return _split_softmax(operation, name)
+        return [operation if name == operation.name else _renamed(operation, name)]
+
+    def _free_name(self, operation: Any, owners: tuple[str, ...]) -> str:
+        """Returns an operation's name, behind its owners' names and a number where it is taken."""
+        name = operation.name
+        if owners and not isinstance(operation, keras.layers.Layer):
+            # Keras numbers ops through the whole process: only the type is the same tomorrow.
+            name = f"{owners[-1]}_{type(operation).__name__.lower()}"
+        for owner in reversed(owners):
+            if self._named.get(name, operation) is operation:
+                break
+            name = f"{owner}_{name}"
+        free, number = name, 1
+        while self._named.get(free, operation) is not operation:
+            free, number = f"{name}_{number}", number + 1
+        self._named[free] = operation
+        return free
+
+
+def _trace(layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[list[Any], Any]:
+    """Returns the symbolic tensors that a composite layer is called with, and its graph."""
+    inputs = [t for t in tree.flatten((args, kwargs)) if isinstance(t, keras.KerasTensor)]
+    fresh = {id(t): keras.KerasTensor(t.shape, t.dtype) for t in inputs}
+    args, kwargs = tree.map_structure(lambda t: fresh.get(id(t), t), (args, kwargs))
     try:
-        return call(*args, **kwargs)
+        outputs = layer.call(*args, **kwargs)
     except Exception as error:
         raise ValueError(
-            f"layer {operation.name!r} ({type(operation).__name__}) contains layers but its call "
+            f"layer {layer.name!r} ({type(layer).__name__}) contains layers but its call "
             f"can't be traced with symbolic tensors: {error}. Build it with the functional API, "
             "or register it with tfquantseg.transform.register."
         ) from error
+    distinct = list({id(t): t for t in inputs}.values())
+    return distinct, keras.Function([fresh[id(t)] for t in distinct], outputs)
 
 
-def _split(
-    layer: keras.layers.SeparableConv2D,
-) -> tuple[keras.layers.DepthwiseConv2D, keras.layers.Conv2D]:
+def _renamed(operation: Any, name: str) -> Any:
+    """Returns a copy of an operation under another name, with its weights."""
+    if isinstance(operation, keras.layers.Layer):
+        twin = type(operation).from_config({**operation.get_config(), "name": name})
+        twin.build_from_config(operation.get_build_config())
+        copy_weights(operation, twin)
+        return twin
+    twin = copy.copy(operation)
+    twin.name, twin._inbound_nodes, twin._outbound_nodes = name, [], []
+    return twin
+
+
+def _split_softmax(layer: keras.layers.Layer, name: str) -> list[keras.layers.Layer]:
+    """Returns a convolution without its softmax, and the softmax."""
+    linear = type(layer).from_config({**layer.get_config(), "name": name, "activation": "linear"})
+    linear.build_from_config(layer.get_build_config())
+    copy_weights(layer, linear)
+    return [linear, keras.layers.Softmax(name=f"{name}_softmax")]
+
+
+def _split_separable(layer: keras.layers.SeparableConv2D, name: str) -> list[keras.layers.Layer]:
     """Returns a separable convolution's depthwise and pointwise part, with its weights."""
     depthwise = keras.layers.DepthwiseConv2D(
         layer.kernel_size,
@@ -117,7 +197,7 @@ def _split(
         data_format=layer.data_format,
         dilation_rate=layer.dilation_rate,
         use_bias=False,
-        name=f"{layer.name}_depthwise",
+        name=f"{name}_depthwise",
     )
     pointwise = keras.layers.Conv2D(
         layer.filters,
@@ -125,7 +205,7 @@ def _split(
         data_format=layer.data_format,
         activation=layer.activation,
         use_bias=layer.use_bias,
-        name=f"{layer.name}_pointwise",
+        name=f"{name}_pointwise",
     )
     channels, multiplier = layer.depthwise_kernel.shape[2:]
     depthwise.build((None, None, None, channels))
@@ -134,12 +214,9 @@ def _split(
     pointwise.set_weights(
         [layer.pointwise_kernel.numpy(), *([layer.bias.numpy()] if layer.use_bias else [])]
     )
-    return depthwise, pointwise
+    return [depthwise, pointwise]
 
 
 def count_convolutions(model: keras.Model) -> int:
     """Returns the number of convolution layers in a model, a separable one counted twice."""
-    names: collections.Counter[str] = collections.Counter()
-    for operation in flatten(model).operations:
-        names[type(operation).__name__] += 1
-    return sum(names[name] for name in ("Conv2D", "DepthwiseConv2D", "Conv2DTranspose"))
+    return sum(type(operation) in _CONVOLUTIONS for operation in flatten(model).operations)

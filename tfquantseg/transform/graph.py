@@ -1,5 +1,6 @@
 """The flat graph as the plan reads it: calls of known kinds, and the tensors between them."""
 
+import collections
 import dataclasses
 import difflib
 from typing import Any, Literal
@@ -68,12 +69,18 @@ def register(operation: type, kind: Kind) -> None:
     _registered[operation] = kind
 
 
+def is_registered(operation: type) -> bool:
+    """Whether `register` was told about a type, so that it is called as one."""
+    return operation in _registered
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Call:
     """One call of an operation in the flat graph.
 
     Attributes:
         operation: the Keras layer or op.
+        label: the operation's name, with a number where it has been called before.
         kind: what the plan does with it.
         inputs: the tensors it reads.
         output: the tensor it makes.
@@ -82,6 +89,7 @@ class Call:
     """
 
     operation: Any
+    label: str
     kind: Kind
     inputs: tuple[Any, ...]
     output: Any
@@ -106,17 +114,21 @@ class Graph:
 
     Attributes:
         calls: every call, inputs first.
-        inputs: the model's input tensors, flat.
+        inputs: the structure of the model's input tensors.
         outputs: the structure of its output tensors.
     """
 
     calls: tuple[Call, ...]
-    inputs: tuple[Any, ...]
+    inputs: Any
     outputs: Any
 
     def __post_init__(self) -> None:
-        """Indexes who makes and who reads each tensor."""
+        """Indexes who makes and who reads each tensor, and all calls of each operation."""
         made = {id(call.output): call for call in self.calls}
+        called: dict[int, list[Call]] = {}
+        for call in self.calls:
+            called.setdefault(id(call.operation), []).append(call)
+        object.__setattr__(self, "_called", called)
         read: dict[int, list[Call]] = {}
         for call in self.calls:
             for tensor in call.inputs:
@@ -132,6 +144,10 @@ class Graph:
     def consumers(self, tensor: Any) -> list[Call]:
         """Returns the calls that read a tensor."""
         return self._read.get(id(tensor), [])  # type: ignore[attr-defined]
+
+    def calls_of(self, operation: Any) -> list[Call]:
+        """Returns all calls of an operation: several where a layer is shared."""
+        return self._called[id(operation)]  # type: ignore[attr-defined]
 
     def is_output(self, tensor: Any) -> bool:
         """Whether the model returns a tensor."""
@@ -156,7 +172,8 @@ def read_graph(model: keras.Model) -> Graph:
         ValueError: an operation that is not known, or has several outputs; it says how to
             register it.
     """
-    calls = []
+    calls: list[Call] = []
+    times: collections.Counter[int] = collections.Counter()
     for depth in sorted(model._nodes_by_depth, reverse=True):
         for node in model._nodes_by_depth[depth]:
             if len(node.outputs) != 1:
@@ -164,10 +181,13 @@ def read_graph(model: keras.Model) -> Graph:
                     f"{node.operation.name!r} has {len(node.outputs)} outputs; operations with "
                     "several outputs can't be quantized."
                 )
-            kind = _kind(node.operation)
+            kind = _kind(node.operation, node.arguments)
+            times[id(node.operation)] += 1
+            time = times[id(node.operation)]
             calls.append(
                 Call(
                     operation=node.operation,
+                    label=node.operation.name + (f"_call{time}" if time > 1 else ""),
                     kind=kind,
                     inputs=tuple(node.input_tensors),
                     output=node.outputs[0],
@@ -175,10 +195,10 @@ def read_graph(model: keras.Model) -> Graph:
                     activation=_activation(node.operation, kind),
                 )
             )
-    return Graph(tuple(calls), tuple(tree.flatten(model.inputs)), model._outputs_struct)
+    return Graph(tuple(calls), model._inputs_struct, model._outputs_struct)
 
 
-def _kind(operation: Any) -> Kind:
+def _kind(operation: Any, arguments: Any) -> Kind:
     operation_type = type(operation)
     if operation_type in _registered:
         return _registered[operation_type]
@@ -193,9 +213,9 @@ def _kind(operation: Any) -> Kind:
             f"{', '.join(sorted(names))}; register another with "
             "tfquantseg.transform.register(type, kind)."
         )
-    if isinstance(operation, _L.UpSampling2D | _L.Resizing):
-        return "select" if operation.interpolation == "nearest" else "average"
-    return _check(operation, kind)
+    if kind == "average" and getattr(operation, "interpolation", None) == "nearest":
+        kind = "select"
+    return _check(operation, kind, arguments)
 
 
 def _kind_of_op(operation: Any) -> Kind | None:
@@ -214,13 +234,10 @@ def _kind_of_op(operation: Any) -> Kind | None:
         "Softmax": "float",
         "Resize": "average",
     }
-    kind = kinds.get(operation_type.__name__)
-    if operation_type.__name__ == "Resize" and operation.interpolation == "nearest":
-        return "select"
-    return kind
+    return kinds.get(operation_type.__name__)
 
 
-def _check(operation: Any, kind: Kind) -> Kind:
+def _check(operation: Any, kind: Kind, arguments: Any) -> Kind:
     """Refuses settings whose integer computation would differ from the float layer's."""
     problem = None
     if isinstance(operation, _L.ReLU) and (
@@ -236,11 +253,23 @@ def _check(operation: Any, kind: Kind) -> Kind:
             problem = f"groups is {operation.groups}; grouped convolutions are not planned"
         elif getattr(operation, "output_padding", None) is not None:
             problem = "output_padding is set; use padding='same' or 'valid' without it"
+    elif getattr(operation, "interpolation", "nearest") not in ("nearest", "bilinear"):
+        problem = f"interpolation is {operation.interpolation!r}; use 'nearest' or 'bilinear'"
+    elif getattr(operation, "fill_value", 0) or _pads_with_value(operation, arguments):
+        problem = "it pads with a value that is not 0"
     elif kind == "batch_norm" and operation.axis not in (-1, 3):
         problem = f"axis is {operation.axis}; batch norm is planned over the last axis"
     if problem:
         raise ValueError(f"{operation.name!r} ({type(operation).__name__}): {problem}.")
     return kind
+
+
+def _pads_with_value(operation: Any, arguments: Any) -> bool:
+    """Whether `keras.ops.pad` is called with a constant that is not 0."""
+    if type(operation).__name__ != "Pad":
+        return False
+    values = (*arguments.args[1:], *arguments.kwargs.values())
+    return any(value is not None and value != 0 for value in values)
 
 
 def _activation(operation: Any, kind: Kind) -> str:

@@ -8,14 +8,13 @@ where it meets the others (a QUANTIZE on the device, simulated in training).
 """
 
 import dataclasses
+import graphlib
 from typing import Any
 
 import keras
 
 from tfquantseg.policy import Policy, Rules
 from tfquantseg.transform.graph import Call, Graph
-
-_ABSORBING_ACTIVATION = ("convolution", "batch_norm", "add", "float")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,7 +101,7 @@ class Plan:
             id(reader.output): node
             for node in self.nodes.values()
             if node.batch_norm is None
-            and (reader := self._fused(node.call, "activation")) is not None
+            and (reader := self._follower(node.call, "activation")) is not None
         }
         self._call_of = {id(call.output): call for call in graph.calls}
         self._wanted: set[int] = set()
@@ -160,19 +159,24 @@ class Plan:
 
     # The plan.
 
-    def _fused(self, call: Call, kind: str) -> Call | None:
-        """Returns the only reader of a call's output if it is of this kind."""
+    def _follower(self, call: Call, kind: str) -> Call | None:
+        """Returns the only reader of a convolution's output if it is of this kind.
+
+        A layer that is called several times has to be followed alike every time.
+        """
+        readers = [self.graph.only_consumer(one.output) for one in self.graph.calls_of(call.operation)]
+        kinds = {(one.kind, one.activation) if one else None for one in readers}
         reader = self.graph.only_consumer(call.output)
-        if reader is None or reader.kind != kind or call.activation != "linear":
+        if reader is None or reader.kind != kind or len(kinds) > 1 or call.activation != "linear":
             return None
         return reader
 
     def _node(self, call: Call) -> Node:
         policy = self.policy(call)
-        batch_norm = self._fused(call, "batch_norm")
+        batch_norm = self._follower(call, "batch_norm")
         activation, error_grid = call.activation, "E2"
         if batch_norm is None:
-            reader = self._fused(call, "activation")
+            reader = self._follower(call, "activation")
             activation = activation if reader is None else reader.activation
             error_grid = "E2" if policy.E2_at == "conv_output" else "E1"
         elif policy.E2_at == "x_hat":
@@ -186,10 +190,10 @@ class Plan:
         if reader is not None:
             if call.kind == "input" and reader.kind == "float":
                 return False
-            if reader.kind == "batch_norm" and call.kind == "convolution":
-                return call.activation != "linear"
-            if reader.kind == "activation" and call.kind in _ABSORBING_ACTIVATION:
-                return call.activation != "linear"
+            if call.kind == "convolution" and reader.kind in ("batch_norm", "activation"):
+                return self._follower(call, reader.kind) is None
+            if call.kind in ("batch_norm", "add", "float") and reader.kind == "activation":
+                return False
         probabilities = isinstance(call.operation, keras.layers.Softmax) or (
             isinstance(call.operation, keras.layers.Activation) and call.kind == "float"
         )
@@ -216,7 +220,7 @@ class Plan:
         elif not (call.kind == "select" or (call.kind == "average" and self.is_tied(call))):
             root = Root(call.output, quantizes_error=self._quantizes_error(call))
             self._edge_of[root.key] = Edge(
-                name=f"{call.name}_A",
+                name=f"{call.label}_A",
                 roots=[root],
                 policy=self._edge_policy(call),
                 fixed_scale=self._fixed_scale(call),
@@ -227,9 +231,9 @@ class Plan:
         order = {id(other.output): i for i, other in enumerate(self.graph.calls)}
         newest_first = sorted(call.inputs, key=lambda tensor: -order[id(tensor)])
         before = dict(self._edge_of), {id(e): list(e.roots) for e in self._edge_of.values()}
-        joint = self._edge_of[self.roots(newest_first[0])[0].key]
+        joint = self._edge_of_member(call, newest_first[0])
         for tensor in newest_first[1:]:
-            edge = self._edge_of[self.roots(tensor)[0].key]
+            edge = self._edge_of_member(call, tensor)
             if edge is joint or self._merge(joint, edge):
                 continue
             if not self._merge(joint, self._requantizing(call, tensor)):
@@ -244,11 +248,23 @@ class Plan:
         for tensor in call.inputs[1:]:
             self._merge(joint, self._requantizing(call, tensor))
 
+    def _edge_of_member(self, call: Call, tensor: Any) -> Edge:
+        """Returns the edge of a concatenation's member, a requantizing one behind a dropout.
+
+        While training, a dropout's step is its input's times 1/(1 - rate), nobody else's.
+        """
+        maker = self.graph.producer(tensor)
+        while maker.kind in ("select", "average") and self.edge_at(Root(maker.output)) is None:
+            if isinstance(maker.operation, keras.layers.Dropout):
+                return self._requantizing(call, tensor)
+            maker = self.graph.producer(maker.inputs[0])
+        return self._edge_of[self.roots(tensor)[0].key]
+
     def _requantizing(self, call: Call, tensor: Any) -> Edge:
         """Makes an edge that requantizes one member in front of a concatenation."""
         root = Root(tensor, call)
         if root.key not in self._edge_of:
-            name = f"{call.name}_{self.graph.producer(tensor).name}_A"
+            name = f"{call.label}_{self.graph.producer(tensor).label}_A"
             self._edge_of[root.key] = Edge(name, [root], self._edge_policy(call))
         return self._edge_of[root.key]
 
@@ -272,17 +288,11 @@ class Plan:
         needs: dict[int, set[int]] = {}
         for edge_key, edge in self._edge_of.items():
             needs.setdefault(id(edge), set()).update(self._needs(edge_key))
-        state: dict[int, int] = {}
-
-        def cyclic(edge: int) -> bool:
-            if state.get(edge):
-                return state[edge] == 1
-            state[edge] = 1
-            found = any(cyclic(other) for other in needs.get(edge, ()))
-            state[edge] = 2
-            return found
-
-        return any(cyclic(edge) for edge in needs)
+        try:
+            graphlib.TopologicalSorter(needs).prepare()
+        except graphlib.CycleError:
+            return True
+        return False
 
     def _needs(self, key: tuple[int, int]) -> set[int]:
         """Returns the ids of the edges that a root's float tensor is computed from."""
@@ -364,13 +374,13 @@ class Plan:
             )
             edge = self._edge_of[self.roots(node.call.inputs[0])[0].key]
             lines.append(
-                f"{node.call.name:32} {node.policy.name:12} {fused or '-':18} "
+                f"{node.call.label:32} {node.policy.name:12} {fused or '-':18} "
                 f"{node.error_grid:6} {edge.name}"
             )
         lines += ["", f"{'edge':32} {'policy':12} {'E1':4} tensors on its step"]
         for edge in self.edges:
             names = [
-                self.graph.producer(root.tensor).name + (" (requantized)" if root.at else "")
+                self.graph.producer(root.tensor).label + (" (requantized)" if root.at else "")
                 for root in edge.roots
             ]
             lines.append(

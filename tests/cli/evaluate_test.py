@@ -1,0 +1,33 @@
+"""What the command evaluate refuses; that it scores, train_test.py shows."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tfquantseg.cli import evaluate
+
+
+def _error(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
+    assert evaluate.main(["evaluate", *argv]) == 2
+    return capsys.readouterr().err.splitlines()[-1]
+
+
+def test_without_a_workdir(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "--workdir must have a value" in _error(capsys)
+
+
+def test_a_folder_that_is_no_workdir(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shown = _error(capsys, f"--workdir={tmp_path}")
+    assert shown.startswith(f"Error: {tmp_path} is not a work directory")
+
+
+def test_a_workdir_without_a_checkpoint(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"seed": 0}))
+    shown = _error(capsys, f"--workdir={tmp_path}")
+    assert shown.startswith(f"Error: {tmp_path}/checkpoints holds no checkpoint yet")
+
+
+def test_scales_that_do_not_exist(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shown = _error(capsys, f"--workdir={tmp_path}", "--scales=static")
+    assert "value should be one of <running|dynamic>" in shown

@@ -1,0 +1,83 @@
+"""The flag --config."""
+
+from pathlib import Path
+
+import pytest
+from absl import flags
+from ml_collections import ConfigDict
+
+from tfquantseg.cli import recipes
+
+# ml_collections 1.1 loads recipes by a method that a later Python is going to drop.
+pytestmark = pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarning")
+
+
+def _parsed(*argv: str) -> ConfigDict:
+    values = flags.FlagValues()
+    line = recipes.with_path(["it", *argv])
+    recipes.define_config(values, line)
+    values(line)
+    return values["config"].value
+
+
+def test_the_default_is_integer_on_digits() -> None:
+    config = _parsed()
+    assert (config.policy, config.data.name) == ("INTEGER", "digits")
+
+
+def test_the_command_line_changes_values() -> None:
+    config = _parsed(
+        "--config.optimizer.learning_rate=0.25",
+        "--config.optimizer.boundaries=3,4",
+        "--config.data.flip",
+        "--config.model.args.width=5",
+    )
+    assert config.optimizer.learning_rate == 0.25
+    assert tuple(config.optimizer.boundaries) == (3, 4)
+    assert config.data.flip is True
+    assert config.model.args.width == 5
+
+
+@pytest.mark.parametrize("argv", [("--config=camvid_fcn8s",), ("--config", "camvid_fcn8s")])
+def test_a_shipped_recipe_by_its_name(argv: tuple[str, ...]) -> None:
+    assert _parsed(*argv, "--config.policy=FLOAT").data.name == "camvid"
+
+
+def test_a_recipe_by_its_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mine.py").write_text(
+        "from ml_collections import ConfigDict\n"
+        "def get_config():\n"
+        "    return ConfigDict({'seed': 7})\n"
+    )
+    assert _parsed("--config=mine.py").seed == 7
+    assert recipes.name(["it", "--config=mine.py"]) == "mine"
+
+
+def test_an_unknown_recipe_names_the_nearest() -> None:
+    with pytest.raises(FileNotFoundError, match=r"no recipe 'digit' .*Did you mean 'digits'"):
+        _parsed("--config=digit")
+
+
+def test_a_file_without_get_config_is_no_recipe(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("")
+    with pytest.raises(ValueError, match=r"mine.py is no recipe"):
+        _parsed(f"--config={tmp_path / 'mine.py'}")
+
+
+@pytest.mark.parametrize(
+    ("key", "nearest"),
+    [
+        ("optimizer.learnin_rate", "optimizer.learning_rate"),
+        ("learning_rate", "optimizer.learning_rate"),
+        ("sed", "seed"),
+        ("data.options.sized", "data.options.size"),
+    ],
+)
+def test_an_unknown_key_names_the_nearest(key: str, nearest: str) -> None:
+    with pytest.raises(ValueError, match=rf"'config.{key}'. Did you mean 'config.{nearest}'\?"):
+        _parsed(f"--config.{key}=1")
+
+
+def test_the_name_of_the_default() -> None:
+    assert recipes.name(["it"]) == "digits"

@@ -1,0 +1,77 @@
+"""The commands train and evaluate, one after the other, as a user types them."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tfquantseg.cli import evaluate, train
+
+pytestmark = [
+    # Keras 3.15 converts its variables in a way that NumPy 2 is going to refuse.
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
+    # ml_collections 1.1 loads recipes by a method that a later Python is going to drop.
+    pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarning"),
+]
+
+TINY = (
+    "--config=digits",
+    "--config.policy=FLOAT",
+    "--config.model.args.width=2",
+    "--config.data.options.size=48,48",
+    "--config.data.size=48,48",
+    "--config.data.train=train[:0.01]",
+    "--config.data.val=val[:0.04]",
+    "--config.data.batch=2",
+    "--config.steps=3",
+)
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty current folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("BUILD_WORKING_DIRECTORY", raising=False)
+    return tmp_path
+
+
+def test_train_then_evaluate(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert train.main(["train", *TINY]) == 0
+    printed = capsys.readouterr()
+    assert printed.err.startswith(f"Training in {here}/tfquantseg-runs/digits\n")
+    assert "step 3/3  loss " in printed.err
+    assert "digits val[:0.04], 8 images, after step 3, running activation scales" in printed.out
+    assert "Checkpoints  tfquantseg-runs/digits/checkpoints" in printed.out
+    next_command = next(line for line in printed.out.splitlines() if "evaluate" in line).split()
+    assert next_command[0] == "tfquantseg-evaluate"
+
+    argv = [*next_command, "--json=scores.json"]
+    assert evaluate.main(argv) == 0
+    printed = capsys.readouterr()
+    scores = json.loads((here / "scores.json").read_text())
+    trained = json.loads((here / "tfquantseg-runs" / "digits" / "scores.json").read_text())
+    # A float model gives the same with either kind of scales.
+    assert scores == {**trained, "scales": "dynamic"}
+    assert set(scores) == {
+        "data", "split", "images", "classes", "step", "scales",
+        "miou", "miou_per_image", "pixel_accuracy", "per_class_iou",
+    }  # fmt: skip
+    assert len(scores["per_class_iou"]) == 11
+    assert f"mIoU per image  {scores['miou_per_image']:6.2%}" in printed.out
+    assert "JSON   scores.json" in printed.out
+
+    assert train.main(["train", *TINY]) == 0
+    assert "has finished before, after step 3: nothing to do" in capsys.readouterr().out
+
+    assert train.main(["train", *TINY, "--config.seed=1"]) == 2
+    shown = capsys.readouterr().err.splitlines()[-1]
+    assert shown.startswith("Error: tfquantseg-runs/digits holds a run of another config: config.s")
+
+
+def test_a_learning_rate_off_its_grid_is_one_message(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    argv = [*TINY, "--config.policy=INTEGER", "--config.optimizer.learning_rate=0.1"]
+    assert train.main(["train", *argv]) == 2
+    shown = capsys.readouterr().err.splitlines()[-1]
+    assert shown.startswith("Error: learning rate 0.1 is not on the 24-bit grid of")

@@ -1,0 +1,30 @@
+"""Every recipe that is shipped is complete, and names things that exist."""
+
+import runpy
+
+import pytest
+
+from tfquantseg import losses, models, policy, schedules
+from tfquantseg.cli import recipes
+from tfquantseg.numerics import delta
+from tfquantseg.training import parts, recipe
+
+
+@pytest.mark.parametrize("name", recipes.shipped())
+def test_a_recipe_is_complete(name: str) -> None:
+    module = runpy.run_path(str(recipes.shipped()[name]))
+    config = module["get_config"]()
+    recipe.check(config)
+    parts.rules(config)
+    losses.get(config.loss)
+    assert config.model.name in models.names()
+    assert config.policy in policy.presets()
+    assert f"configs/{name}.py" in module["__doc__"]
+    assert "Time: " in module["__doc__"]
+    # The same recipe serves the integer presets, whose learning rates lie on grid(k_lr).
+    rates = schedules.Halvings(
+        config.optimizer.learning_rate, tuple(config.optimizer.boundaries)
+    ).values()
+    step = delta(policy.INTEGER.k_lr)
+    assert all(rate / step == round(rate / step) for rate in rates)
+    assert max(config.optimizer.boundaries, default=0) < config.steps

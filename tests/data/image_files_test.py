@@ -1,0 +1,118 @@
+"""Decoding files: what is accepted, and that damage is always named and never decoded."""
+
+import pathlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tfquantseg.data import image_files
+
+RGB = np.random.default_rng(0).integers(0, 256, (9, 7, 3)).astype(np.uint8)
+
+
+def _save(path: pathlib.Path, array: np.ndarray, **options: object) -> pathlib.Path:
+    Image.fromarray(array).save(path, **options)
+    return path
+
+
+def test_rgb_is_taken_as_it_is(tmp_path: pathlib.Path) -> None:
+    np.testing.assert_array_equal(image_files.read_image(_save(tmp_path / "a.png", RGB)), RGB)
+
+
+def test_jpeg_decodes_to_its_size(tmp_path: pathlib.Path) -> None:
+    smooth = np.broadcast_to(np.arange(16, dtype=np.uint8)[:, None, None] * 9, (16, 12, 3))
+    read = image_files.read_image(_save(tmp_path / "a.jpg", smooth, quality=95))
+    assert read.dtype == np.uint8 and read.shape == (16, 12, 3)
+    # A grey ramp at quality 95 loses 2 of 255 at most.
+    assert np.abs(read.astype(int) - smooth).max() <= 2
+
+
+def test_a_grey_image_has_its_channel_repeated(tmp_path: pathlib.Path) -> None:
+    read = image_files.read_image(_save(tmp_path / "a.png", RGB[..., 0]))
+    np.testing.assert_array_equal(read, np.repeat(RGB[..., :1], 3, axis=2))
+
+
+def test_a_palette_image_is_looked_up(tmp_path: pathlib.Path) -> None:
+    image = Image.fromarray(np.array([[0, 1], [1, 0]], np.uint8), mode="L").convert("P")
+    image.putpalette([10, 20, 30, 40, 50, 60])
+    image.save(tmp_path / "a.png")
+    expected = np.array([[10, 20, 30], [40, 50, 60]], np.uint8)[[[0, 1], [1, 0]]]
+    np.testing.assert_array_equal(image_files.read_image(tmp_path / "a.png"), expected)
+
+
+def test_an_opaque_alpha_channel_is_dropped(tmp_path: pathlib.Path) -> None:
+    rgba = np.dstack([RGB, np.full(RGB.shape[:2], 255, np.uint8)])
+    np.testing.assert_array_equal(image_files.read_image(_save(tmp_path / "a.png", rgba)), RGB)
+
+
+def test_transparent_pixels_are_refused(tmp_path: pathlib.Path) -> None:
+    alpha = np.full(RGB.shape[:2], 255, np.uint8)
+    alpha[2, 3] = 17
+    path = _save(tmp_path / "a.png", np.dstack([RGB, alpha]))
+    with pytest.raises(ValueError, match=rf"{path} has transparent pixels \(alpha down to 17"):
+        image_files.read_image(path)
+
+
+def test_a_transparent_colour_is_refused(tmp_path: pathlib.Path) -> None:
+    path = _save(tmp_path / "a.png", RGB, transparency=tuple(map(int, RGB[0, 0])))
+    with pytest.raises(ValueError, match="transparent pixels"):
+        image_files.read_image(path)
+
+
+def test_sixteen_bits_are_refused(tmp_path: pathlib.Path) -> None:
+    path = _save(tmp_path / "a.png", RGB[..., 0].astype(np.uint16))
+    with pytest.raises(ValueError, match=rf"{path} has pixels of mode 'I;16'.*8 bits"):
+        image_files.read_image(path)
+    with pytest.raises(ValueError, match=rf"{path} is a PNG of mode 'I;16'.*one byte a pixel"):
+        image_files.read_labels(path)
+
+
+def test_labels_are_the_bytes_of_the_file(tmp_path: pathlib.Path) -> None:
+    labels = np.array([[0, 1, 11], [255, 7, 3]], np.uint8)
+    grey = _save(tmp_path / "grey.png", labels)
+    palette = Image.fromarray(labels).convert("P")
+    palette.save(tmp_path / "palette.png")
+    np.testing.assert_array_equal(image_files.read_labels(grey), labels)
+    np.testing.assert_array_equal(image_files.read_labels(tmp_path / "palette.png"), labels)
+
+
+def test_coloured_or_lossy_labels_are_refused(tmp_path: pathlib.Path) -> None:
+    for path in (_save(tmp_path / "a.png", RGB), _save(tmp_path / "a.jpg", RGB[..., 0])):
+        with pytest.raises(ValueError, match=rf"{path} is a .*holds the class index"):
+            image_files.read_labels(path)
+
+
+def test_a_missing_file_is_named(tmp_path: pathlib.Path) -> None:
+    with pytest.raises(ValueError, match=rf"{tmp_path / 'a.png'} cannot be read: No such file"):
+        image_files.read_image(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg"])
+def test_a_truncated_file_is_named(tmp_path: pathlib.Path, suffix: str) -> None:
+    path = _save(tmp_path / f"a.{suffix}", np.tile(RGB, (8, 8, 1)))
+    whole = path.read_bytes()
+    for kept in (0, 1, 10, len(whole) // 4, len(whole) // 2, len(whole) - 40):
+        path.write_bytes(whole[:kept])
+        with pytest.raises(ValueError, match=rf"{path} \({kept} bytes\) cannot be decoded"):
+            image_files.read_image(path)
+
+
+def test_no_flipped_byte_of_a_png_changes_a_pixel_unseen(tmp_path: pathlib.Path) -> None:
+    path = _save(tmp_path / "a.png", RGB)
+    whole = path.read_bytes()
+    for place in range(len(whole)):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x10]) + whole[place + 1 :])
+        try:
+            read = image_files.read_image(path)
+        except ValueError as error:
+            assert str(path) in str(error)
+        else:  # The end marker holds no pixel.
+            np.testing.assert_array_equal(read, RGB)
+
+
+def test_a_text_file_is_named(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "a.jpg"
+    path.write_text("version https://git-lfs.github.com/spec/v1\n")
+    with pytest.raises(ValueError, match=rf"{path} \(43 bytes\) cannot be decoded.*Replace"):
+        image_files.read_image(path)

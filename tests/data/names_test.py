@@ -1,0 +1,15 @@
+"""The error for an unknown name."""
+
+from tfquantseg.data.names import unknown_name
+
+
+def test_the_nearest_name_is_offered() -> None:
+    assert str(unknown_name("split", "trian", ("val", "train"))) == (
+        "Unknown split 'trian'; accepted: train, val. Did you mean 'train'?"
+    )
+
+
+def test_nothing_is_offered_where_nothing_is_near() -> None:
+    assert str(unknown_name("split", "xyz", ("val", "train"))) == (
+        "Unknown split 'xyz'; accepted: train, val."
+    )

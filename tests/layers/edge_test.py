@@ -1,0 +1,224 @@
+"""QuantEdge: the scales of A (Eq 15), the error E1 (Eq 16), ties, the running estimate."""
+
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.numerics import reference
+from tfquantseg.layers import Product, QuantEdge, set_evaluation_scales
+from tfquantseg.layers.edge import RUNNING_MOMENTUM
+from tfquantseg.policy import FLOAT, INTEGER, PAPER_FCN
+
+POLICIES = [INTEGER, PAPER_FCN]
+ROUNDING = {"half_up": reference.half_up, "half_away": reference.half_away}
+
+
+def named(policy) -> str:
+    return policy.name
+
+
+def data(seed: int = 0, most: float = 1.0) -> np.ndarray:
+    """Returns normal values whose largest magnitude is ``most``, as float32."""
+    x = np.random.default_rng(seed).standard_normal([2, 4, 5, 3]).astype(np.float32)
+    x = x / np.max(np.abs(x)) * np.float32(most)
+    x.flat[np.argmax(np.abs(x))] = most
+    return x
+
+
+def encoded(x, policy, bits=8) -> tuple:
+    return reference.scale_encoded(x, bits, policy.step, ROUNDING[policy.rounding])
+
+
+def on_scale(x, policy, scale) -> tuple[np.ndarray, np.float32]:
+    """Returns (integers, step) of x with a scale that is not its own: clipped at 127."""
+    divisor = 127 if policy.step == "max/127" else 128
+    n = ROUNDING[policy.rounding](np.float32(x) / np.float32(scale) * np.float32(divisor))
+    return np.clip(n, -127, 127), np.float32(np.float64(np.float32(scale)) / divisor)
+
+
+# Forward.
+
+
+@pytest.mark.parametrize("policy", POLICIES, ids=named)
+def test_training_uses_the_batchs_own_scale(policy):
+    edge = QuantEdge(policy)
+    for seed, most in ((0, 0.3), (1, 17.0)):
+        n, step = edge(tf.constant(data(seed, most)), training=True)
+        expected, expected_step = encoded(data(seed, most), policy)
+        np.testing.assert_array_equal(n, expected)
+        assert step.numpy() == expected_step
+
+
+@pytest.mark.parametrize("policy", POLICIES, ids=named)
+def test_the_running_estimate_and_evaluation_on_it(policy):
+    edge = QuantEdge(policy)
+    estimate = np.float32(4.0)
+    edge(tf.constant(data(0, 4.0)), training=True)
+    assert edge.running_scale.numpy() == estimate  # the first batch's
+    for seed, most in ((1, 2.0), (2, 0.5)):
+        edge(tf.constant(data(seed, most)), training=True)
+        estimate = RUNNING_MOMENTUM * estimate + (1 - RUNNING_MOMENTUM) * most
+    got = edge.running_scale.numpy()
+    assert abs(got - estimate) < 4 * 2.0**-22  # float32
+    x = data(3, 9.0)  # beyond the estimate: clipped
+    n, step = edge(tf.constant(x))
+    expected, expected_step = on_scale(x, policy, got)
+    np.testing.assert_array_equal(n, expected)
+    assert step.numpy() == expected_step
+    assert np.max(np.abs(n)) == 127
+    assert edge.running_scale.numpy() == got  # evaluation moves nothing
+
+
+def test_an_edge_that_was_never_trained_uses_dynamic_scales():
+    n, step = QuantEdge(INTEGER)(tf.constant(data(0, 3.0)))
+    expected, expected_step = encoded(data(0, 3.0), INTEGER)
+    np.testing.assert_array_equal(n, expected)
+    assert step.numpy() == expected_step
+
+
+def test_a_fixed_scale_takes_all_256_values_of_the_device():
+    edge = QuantEdge(INTEGER, fixed_scale=1.0)
+    pixels = np.arange(256, dtype=np.float32).reshape(1, 16, 16, 1)
+    for training in (True, False):
+        n, step = edge(tf.constant(pixels / 128 - 1), training=training)
+        np.testing.assert_array_equal(n, pixels - 128)
+        assert step.numpy() == 1 / 128
+    n, _ = edge(tf.constant([-7.0, 7.0, 0.3 / 128, 0.6 / 128]))
+    assert n.numpy().tolist() == [-128, 127, 0, 1]
+    assert edge.weights == []
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_zeros_stay_zeros(training):
+    edge = QuantEdge(INTEGER)
+    n, step = edge(tf.zeros([2, 3]), training=training)
+    assert not n.numpy().any()
+    assert np.isfinite(step) and step.numpy() > 0
+    assert edge.running_scale.numpy() == 0
+
+
+def test_the_estimate_starts_at_the_first_batch_that_is_not_zero():
+    edge = QuantEdge(INTEGER)
+    edge(tf.zeros([2, 3]), training=True)
+    edge(tf.constant([[0.5, -2.0]]), training=True)
+    assert edge.running_scale.numpy() == 2.0
+    edge(tf.zeros([2, 3]), training=True)
+    assert edge.running_scale.numpy() == np.float32(RUNNING_MOMENTUM * 2.0)
+
+
+def test_a_float_policy_passes_values_on():
+    x = data()
+    n, step = QuantEdge(FLOAT)(tf.constant(x), training=True)
+    np.testing.assert_array_equal(n, x)
+    assert step.numpy() == 1
+
+
+# Ties.
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_tied_tensors_share_the_step_of_the_largest(training):
+    edge = QuantEdge(INTEGER, quantize_error=(True, True, True))
+    xs = [data(0, 0.5), -data(1, 6.0)[:, :2], data(2, 2.0)[..., :1]]
+    *integers, step = edge([tf.constant(x) for x in xs], training=training)
+    for x, n in zip(xs, integers, strict=True):
+        expected, expected_step = on_scale(x, INTEGER, 6.0)
+        np.testing.assert_array_equal(n, expected)
+        assert step.numpy() == expected_step
+    assert edge.running_scale.numpy() == (6.0 if training else 0.0)
+
+
+def test_as_many_tensors_as_were_declared():
+    edge = QuantEdge(INTEGER, quantize_error=(True, False), name="tie")
+    with pytest.raises(ValueError, match=r"tie.*2 tensors.*received 3"):
+        edge([tf.ones([2])] * 3)
+
+
+# Errors.
+
+
+@pytest.mark.parametrize("policy", POLICIES, ids=named)
+def test_errors_are_summed_over_consumers_before_they_are_quantized(policy):
+    policy = dataclasses.replace(policy, k_E1=4)
+    edge, x = QuantEdge(policy), tf.constant(data())
+    first, second = data(1, 5.0), data(2, 0.7)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        pair = edge(x, training=True)
+        loss = tf.reduce_sum(Product()(pair) * first) + tf.reduce_sum(Product()(pair) * second)
+    n, step = encoded(first + second, policy, bits=4)
+    np.testing.assert_array_equal(tape.gradient(loss, x), n.astype(np.float32) * step)
+
+
+def test_each_tied_tensors_error_has_its_own_scale_where_it_is_quantized():
+    policy = dataclasses.replace(INTEGER, k_E1=4)
+    edge = QuantEdge(policy, quantize_error=(True, False, True))
+    xs = [tf.constant(data(seed)) for seed in range(3)]
+    errors = [data(3, 5.0), data(4, 0.7), data(5, 0.01)]
+    with tf.GradientTape() as tape:
+        tape.watch(xs)
+        *integers, step = edge(xs, training=True)
+        loss = sum(
+            tf.reduce_sum(Product()((n, step)) * e) for n, e in zip(integers, errors, strict=True)
+        )
+    gradients = tape.gradient(loss, xs)
+    np.testing.assert_array_equal(gradients[1], errors[1])
+    for i in (0, 2):
+        n, s = encoded(errors[i], policy, bits=4)
+        np.testing.assert_array_equal(gradients[i], n.astype(np.float32) * s)
+
+
+@pytest.mark.parametrize("fixed_scale", [None, 0.5])
+def test_the_error_passes_straight_through_where_values_are_clipped(fixed_scale):
+    edge, x, error = QuantEdge(INTEGER, quantize_error=(False,), fixed_scale=fixed_scale), data(), 1
+    edge(tf.constant(data(1, 0.1)), training=True)  # so that evaluation clips
+    x, error = tf.constant(x), data(2)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = Product()(edge(x, training=False))
+    np.testing.assert_array_equal(tape.gradient(y, x, tf.constant(error)), error)
+
+
+# Files and choices.
+
+
+def model_of(fixed_scale: float | None = None) -> keras.Model:
+    inputs = keras.Input([4, 5, 3])
+    edge = QuantEdge(PAPER_FCN, quantize_error=(False,), fixed_scale=fixed_scale, name="edge")
+    return keras.Model(inputs, Product(name="value")(edge(inputs)))
+
+
+@pytest.mark.parametrize("fixed_scale", [None, 0.5])
+def test_a_loaded_edge_is_the_saved_one(fixed_scale, tmp_path):
+    model = model_of(fixed_scale)
+    model(tf.constant(data(0, 3.0)), training=True)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    edge, again = model.get_layer("edge"), loaded.get_layer("edge")
+    assert again.get_config() == edge.get_config()
+    assert (again.policy, again.quantize_error) == (PAPER_FCN, (False,))
+    x = tf.constant(data(1, 7.0))
+    np.testing.assert_array_equal(model(x), loaded(x))
+
+
+def test_set_evaluation_scales():
+    model = model_of()
+    model(tf.constant(data(0, 3.0)), training=True)
+    x = data(1, 7.0)
+
+    def most() -> float:
+        return float(np.max(np.abs(model(tf.constant(x)))))
+
+    assert most() == 127 * np.float32(3 / 128)
+    set_evaluation_scales(model, "dynamic")
+    assert most() == 127 * np.float32(7 / 128)
+    set_evaluation_scales(model, "running")
+    assert most() == 127 * np.float32(3 / 128)
+
+
+def test_another_word_for_scales_is_an_error():
+    with pytest.raises(ValueError, match="'running' or 'dynamic', received 'moving'"):
+        set_evaluation_scales(model_of(), "moving")

@@ -1,0 +1,105 @@
+"""Losses: values and gradients against closed-form NumPy, and the ignore label."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfquantseg import losses
+
+CLASSES = 4
+
+
+def _batch() -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(3)
+    labels = rng.integers(0, CLASSES, (2, 3, 5)).astype(np.int32)
+    labels[0, 0] = labels[1, 2, 3] = 255
+    return labels, rng.normal(size=(2, 3, 5, CLASSES)).astype(np.float32) * 3
+
+
+def _one_hot(labels: np.ndarray) -> np.ndarray:
+    return (labels[..., None] == np.arange(CLASSES)).astype(np.float64)
+
+
+def _value_and_gradient(
+    loss: losses.Loss, labels: np.ndarray, scores: np.ndarray
+) -> tuple[tf.Tensor, tf.Tensor]:
+    scores = tf.constant(scores)
+    with tf.GradientTape() as tape:
+        tape.watch(scores)
+        value = loss(labels, scores)
+    return value, tape.gradient(value, scores)
+
+
+def test_mse_is_the_mean_over_valid_pixels_and_classes() -> None:
+    labels, scores = _batch()
+    valid = labels != 255
+    errors = scores.astype(np.float64) - _one_hot(labels)
+    value, gradient = _value_and_gradient(losses.mse_one_hot, labels, scores)
+    assert value.dtype == tf.float32 and value.shape == ()
+    # float32 sums of 96 terms: a few units in the last place, 2^-23.
+    np.testing.assert_allclose(value, (errors[valid] ** 2).mean(), rtol=1e-6)
+    expected = 2 * errors * valid[..., None] / (valid.sum() * CLASSES)
+    np.testing.assert_allclose(gradient, expected, rtol=1e-6, atol=1e-8)
+
+
+def test_cross_entropy_is_the_mean_over_valid_pixels() -> None:
+    labels, logits = _batch()
+    valid = labels != 255
+    exponentials = np.exp(logits.astype(np.float64))
+    share = exponentials / exponentials.sum(-1, keepdims=True)
+    value, gradient = _value_and_gradient(losses.softmax_cross_entropy, labels, logits)
+    assert value.dtype == tf.float32 and value.shape == ()
+    nats = -np.log((share * _one_hot(labels)).sum(-1)[valid])
+    # exp and log in float32 are good to a few units in the last place, 2^-23.
+    np.testing.assert_allclose(value, nats.mean(), rtol=1e-5)
+    expected = (share - _one_hot(labels)) * valid[..., None] / valid.sum()
+    np.testing.assert_allclose(gradient, expected, rtol=1e-5, atol=1e-7)
+
+
+def test_scores_of_half_precision_are_computed_in_float32() -> None:
+    labels, scores = _batch()
+    half = tf.cast(scores, tf.bfloat16)
+    for loss in (losses.mse_one_hot, losses.softmax_cross_entropy):
+        assert float(loss(labels, half)) == float(loss(labels, tf.cast(half, tf.float32)))
+
+
+@pytest.mark.parametrize("loss", [losses.mse_one_hot, losses.softmax_cross_entropy])
+def test_a_batch_of_ignored_pixels_has_no_loss_and_no_gradient(loss: losses.Loss) -> None:
+    _, scores = _batch()
+    value, gradient = _value_and_gradient(loss, np.full((2, 3, 5), 255), scores)
+    assert float(value) == 0
+    assert not np.any(gradient)
+
+
+@pytest.mark.parametrize("loss", [losses.mse_one_hot, losses.softmax_cross_entropy])
+def test_what_is_predicted_at_an_ignored_pixel_does_not_matter(loss: losses.Loss) -> None:
+    labels, scores = _batch()
+    other = np.where((labels == 255)[..., None], np.float32(1e4), scores)
+    assert float(loss(labels, other)) == float(loss(labels, scores))
+
+
+@pytest.mark.parametrize("loss", [losses.mse_one_hot, losses.softmax_cross_entropy])
+def test_the_ignore_label_can_be_another(loss: losses.Loss) -> None:
+    labels, scores = _batch()
+    moved = np.where(labels == 255, 77, labels)
+    assert float(loss(moved, scores, ignore=77)) == float(loss(labels, scores))
+
+
+@pytest.mark.parametrize("loss", [losses.mse_one_hot, losses.softmax_cross_entropy])
+def test_keras_compile_takes_them(loss: losses.Loss) -> None:
+    # Keras hands labels over as float32.
+    labels, scores = _batch()
+    model = keras.Sequential([keras.Input((3, 5, CLASSES)), keras.layers.Identity()])
+    model.compile(loss=loss)
+    assert model.evaluate(scores, labels, verbose=0) == pytest.approx(float(loss(labels, scores)))
+
+
+def test_get_finds_a_loss_by_name() -> None:
+    assert losses.get("mse_one_hot") is losses.mse_one_hot
+    assert losses.get("softmax_cross_entropy") is losses.softmax_cross_entropy
+
+
+def test_an_unknown_loss_is_answered_with_the_nearest() -> None:
+    with pytest.raises(ValueError, match=r"'mse_onehot'.*accepted.*Did you mean 'mse_one_hot'\?"):
+        losses.get("mse_onehot")

@@ -1,0 +1,158 @@
+"""Checkpoints: exact, whole or absent, of this model or refused."""
+
+import json
+import resource
+from collections.abc import Iterator
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.training.tiny import dropout_model
+from tfquantseg.optimizer import IntegerSGD
+from tfquantseg.training import checkpoints
+
+CONFIG = {"seed": 0}
+
+# Keras 3.15 converts its variables in a way that NumPy 2 is going to refuse.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+
+def _built(width: int = 3) -> tuple[keras.Model, IntegerSGD]:
+    keras.utils.clear_session()
+    keras.utils.set_random_seed(0)
+    model = dropout_model(width)
+    optimizer = IntegerSGD(2.0**-4, momentum=0.5)
+    optimizer.build(model.trainable_variables)
+    return model, optimizer
+
+
+def _train(model: keras.Model, optimizer: IntegerSGD, steps: int) -> None:
+    image = tf.constant(np.random.default_rng(0).uniform(-1, 1, (1, 4, 4, 3)), tf.float32)
+    for _ in range(steps):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(tf.square(model(image, training=True) - 1))
+        optimizer.apply(tape.gradient(loss, model.trainable_variables), model.trainable_variables)
+
+
+def _values(model: keras.Model, optimizer: IntegerSGD) -> list[np.ndarray]:
+    return [variable.numpy() for variable in [*model.variables, *optimizer.variables]]
+
+
+def _save(folder: Path, step: int, miou: float | None = None, keep: int = 9) -> Path:
+    model, optimizer = _built()
+    saved = checkpoints.save(
+        folder, model, optimizer, step=step, miou=miou, config=CONFIG, keep=keep
+    )
+    return saved.path
+
+
+def _steps(folder: Path) -> list[int]:
+    return [checkpoint.step for checkpoint in checkpoints.listed(folder)]
+
+
+@pytest.fixture
+def full_disk() -> Iterator[None]:
+    """No file of this process may grow beyond 6,000 bytes, as on a disk that is nearly full."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (6000, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_going_on_equals_never_having_stopped(tmp_path: Path) -> None:
+    model, optimizer = _built()
+    _train(model, optimizer, 3)
+    saved = checkpoints.save(tmp_path, model, optimizer, step=3, miou=0.5, config=CONFIG, keep=1)
+    _train(model, optimizer, 3)
+    again, its_optimizer = _built()
+    checkpoints.restore(saved, again, its_optimizer, CONFIG)
+    _train(again, its_optimizer, 3)
+    pairs = zip(_values(model, optimizer), _values(again, its_optimizer), strict=True)
+    # Bit for bit: weights, velocities, the count of steps, and the state of dropout's seed.
+    assert all(np.array_equal(a, b) for a, b in pairs)
+    # The test would see a difference: one more step of dropout gives others.
+    _train(again, its_optimizer, 1)
+    assert not np.array_equal(model.weights[0].numpy(), again.weights[0].numpy())
+
+
+def test_what_is_saved_is_listed(tmp_path: Path) -> None:
+    path = _save(tmp_path, 7, miou=0.25)
+    assert path == tmp_path / "step_00000007"
+    assert checkpoints.listed(tmp_path) == [checkpoints.Checkpoint(path, 7, 0.25)]
+    assert {file.name for file in path.iterdir()} == {
+        "model.keras", "state.npz", "checkpoint.json",
+    }  # fmt: skip
+
+
+def test_an_empty_folder_has_none(tmp_path: Path) -> None:
+    assert checkpoints.newest(tmp_path) is None
+    assert checkpoints.best(tmp_path) is None
+    with pytest.raises(FileNotFoundError, match="holds no checkpoint yet"):
+        checkpoints.find(tmp_path, "last")
+
+
+def test_the_last_few_and_the_best_are_kept(tmp_path: Path) -> None:
+    for step, miou in ((1, 0.3), (2, 0.6), (3, None), (4, 0.6), (5, 0.1)):
+        _save(tmp_path, step, miou, keep=2)
+    assert _steps(tmp_path) == [2, 4, 5]
+    assert checkpoints.find(tmp_path, "best").step == 2
+    assert checkpoints.find(tmp_path, "last").step == 5
+
+
+def test_without_an_evaluation_there_is_no_best(tmp_path: Path) -> None:
+    _save(tmp_path, 1)
+    with pytest.raises(FileNotFoundError, match="no evaluated checkpoint yet"):
+        checkpoints.find(tmp_path, "best")
+    with pytest.raises(ValueError, match="'first' is not known; accepted are 'best' and 'last'"):
+        checkpoints.find(tmp_path, "first")  # type: ignore[arg-type]
+
+
+def test_a_step_that_is_saved_already_stays(tmp_path: Path) -> None:
+    before = (_save(tmp_path, 1, miou=0.5) / "state.npz").stat().st_mtime_ns
+    assert (_save(tmp_path, 1) / "state.npz").stat().st_mtime_ns == before
+
+
+def test_another_model_is_refused(tmp_path: Path) -> None:
+    _save(tmp_path, 1)
+    newest = checkpoints.find(tmp_path, "last")
+    with pytest.raises(ValueError, match=r"another model: architecture.*filters is 3 there and 4"):
+        checkpoints.restore(newest, *_built(width=4), CONFIG)
+
+
+def test_another_config_is_refused(tmp_path: Path) -> None:
+    _save(tmp_path, 1)
+    newest = checkpoints.find(tmp_path, "last")
+    with pytest.raises(ValueError, match=r"config.seed is 0 there and 1 in this run"):
+        checkpoints.restore(newest, *_built(), {"seed": 1})
+
+
+@pytest.mark.parametrize("file", ["model.keras", "state.npz", "checkpoint.json"])
+def test_a_damaged_checkpoint_is_named(tmp_path: Path, file: str) -> None:
+    path = _save(tmp_path, 1)
+    newest = checkpoints.find(tmp_path, "last")
+    (path / file).write_bytes((path / file).read_bytes()[:100])
+    with pytest.raises(ValueError, match=f"Checkpoint {path} is damaged"):
+        checkpoints.restore(newest, *_built(), CONFIG)
+
+
+def test_a_full_disk_leaves_the_last_good_checkpoint(tmp_path: Path, full_disk: None) -> None:
+    with pytest.raises(OSError, match=r"Step 1 could not be saved .*there is none yet"):
+        _save(tmp_path, 1)
+    assert list(tmp_path.iterdir()) == []
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+    good = _save(tmp_path, 1)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    with pytest.raises(OSError, match=f"the last whole checkpoint is {good}"):
+        _save(tmp_path, 2)
+    assert list(tmp_path.iterdir()) == [good]
+    checkpoints.restore(checkpoints.find(tmp_path, "last"), *_built(), CONFIG)
+
+
+def test_what_identifies_a_model_is_in_the_file(tmp_path: Path) -> None:
+    about = json.loads((_save(tmp_path, 1) / "checkpoint.json").read_text())
+    assert about["config"] == CONFIG
+    assert about["weights"]["conv/kernel"] == "float32 [3, 3, 3, 3]"

@@ -1,0 +1,173 @@
+"""The loop: resuming bit for bit, stopping, finishing, refusing."""
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.training.tiny import config
+from tfquantseg.training import checkpoints, log
+from tfquantseg.training.evaluation import load_model
+from tfquantseg.training.loop import train
+
+# Keras 3.15 converts its variables in a way that NumPy 2 is going to refuse.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+_RUN = """
+import pathlib, sys
+from tests.training.tiny import config
+from tfquantseg.training.loop import train
+train(config(), pathlib.Path(sys.argv[1]), sys.stderr)
+"""
+
+
+def _start(workdir: Path) -> subprocess.Popen[bytes]:
+    """Starts the tiny run in another process."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    return subprocess.Popen(
+        [sys.executable, "-c", _RUN, str(workdir)], env=environment, stderr=subprocess.DEVNULL
+    )
+
+
+def _wait_for(what: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:
+    while not what():
+        assert process.poll() is None, "the run ended before it could be interrupted"
+        time.sleep(0.001)
+
+
+def _rows(workdir: Path) -> list[dict[str, str]]:
+    path = workdir / "log.csv"
+    return log.read(path) if path.exists() else []
+
+
+def _state(workdir: Path, step: int) -> dict[str, np.ndarray]:
+    """Everything of a checkpoint: weights, optimizer's variables, states of seeds."""
+    checkpoint = checkpoints.find(workdir / "checkpoints", "last")
+    assert checkpoint.step == step
+    weights = load_model(checkpoint).weights
+    with np.load(checkpoint.path / "state.npz") as state:
+        return {variable.path: variable.numpy() for variable in weights} | dict(state)
+
+
+def _assert_equal_runs(first: Path, second: Path, step: int) -> None:
+    left, right = _state(first, step), _state(second, step)
+    assert left.keys() == right.keys()
+    assert all(np.array_equal(left[name], right[name]) for name in left)
+    for row, same in zip(_rows(first), _rows(second), strict=True):
+        assert {**row, "images_per_second": ""} == {**same, "images_per_second": ""}
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The work directory of the tiny run, done in one go."""
+    path = tmp_path_factory.mktemp("uninterrupted")
+    outcome = train(config(), path, io.StringIO())
+    assert (outcome.status, outcome.step) == ("finished", 40)
+    return path
+
+
+def test_a_run_killed_and_resumed_equals_one_that_was_not(
+    uninterrupted: Path, tmp_path: Path
+) -> None:
+    process = _start(tmp_path)
+    # 12 is no step of a checkpoint: what came after step 10 is lost and done again.
+    _wait_for(lambda: len(_rows(tmp_path)) >= 12, process)
+    process.kill()
+    process.wait()
+    before = checkpoints.newest(tmp_path / "checkpoints")
+    assert before is not None
+    assert 0 < before.step < 40
+    stream = io.StringIO()
+    assert train(config(), tmp_path, stream).status == "finished"
+    assert f"Going on from step {before.step} of 40." in stream.getvalue()
+    _assert_equal_runs(uninterrupted, tmp_path, 40)
+
+
+class Interrupting(io.StringIO):
+    """A stream that gets the process a SIGTERM when step 1 is shown."""
+
+    def write(self, text: str) -> int:
+        if "step 1/40" in text:
+            signal.raise_signal(signal.SIGTERM)
+        return super().write(text)
+
+
+def test_sigterm_saves_the_step_and_stops(uninterrupted: Path, tmp_path: Path) -> None:
+    outcome = train(config(), tmp_path, Interrupting())
+    assert (outcome.status, outcome.step, outcome.signal) == ("stopped", 1, signal.SIGTERM)
+    # No checkpoint was due after step 1.
+    assert [saved.step for saved in checkpoints.listed(tmp_path / "checkpoints")] == [1]
+    assert len(_rows(tmp_path)) == 1
+    assert train(config(), tmp_path, io.StringIO()).status == "finished"
+    _assert_equal_runs(uninterrupted, tmp_path, 40)
+
+
+def test_what_a_finished_run_leaves(uninterrupted: Path) -> None:
+    folder = uninterrupted / "checkpoints"
+    rows = _rows(uninterrupted)
+    assert [int(row["step"]) for row in rows] == list(range(1, 41))
+    assert [float(rows[step - 1]["learning_rate"]) for step in (30, 31)] == [2.0**-5, 2.0**-6]
+    assert [row["step"] for row in rows if row["miou"]] == ["20", "40"]
+    scores = json.loads((uninterrupted / "scores.json").read_text())
+    assert scores["step"] == 40
+    assert scores["split"] == "val[:0.25]"
+    assert scores["miou"] == float(rows[-1]["miou"]) == checkpoints.find(folder, "last").miou
+    best = checkpoints.find(folder, "best")
+    assert best.miou == max(float(row["miou"]) for row in rows if row["miou"])
+    assert {checkpoint.step for checkpoint in checkpoints.listed(folder)} == {35, 40, best.step}
+
+
+def test_training_learns(uninterrupted: Path) -> None:
+    losses = [float(row["loss"]) for row in _rows(uninterrupted)]
+    # It starts near ln 11 = 2.4; the background alone brings it below half of that.
+    assert np.mean(losses[-8:]) < 0.6 * np.mean(losses[:8])
+
+
+def test_a_finished_run_does_nothing_again(uninterrupted: Path) -> None:
+    before = (uninterrupted / "log.csv").stat().st_mtime_ns
+    outcome = train(config(), uninterrupted, io.StringIO())
+    assert (outcome.status, outcome.step) == ("already finished", 40)
+    assert (uninterrupted / "log.csv").stat().st_mtime_ns == before
+
+
+def test_a_run_that_ended_before_its_scores_writes_them(uninterrupted: Path) -> None:
+    scores = (uninterrupted / "scores.json").read_bytes()
+    (uninterrupted / "scores.json").unlink()
+    assert train(config(), uninterrupted, io.StringIO()).status == "finished"
+    assert (uninterrupted / "scores.json").read_bytes() == scores
+
+
+def test_another_config_is_refused(uninterrupted: Path) -> None:
+    with pytest.raises(ValueError, match=r"config.seed is 3 there and 4 now"):
+        train(config(seed=4), uninterrupted, io.StringIO())
+
+
+def test_a_checkpoint_of_another_run_is_refused(uninterrupted: Path, tmp_path: Path) -> None:
+    other = config(steps=50)
+    (tmp_path / "checkpoints").mkdir()
+    foreign = checkpoints.find(uninterrupted / "checkpoints", "last").path
+    (tmp_path / "checkpoints" / foreign.name).symlink_to(foreign)
+    with pytest.raises(ValueError, match=r"config.steps is 40 there and 50 in this run"):
+        train(other, tmp_path, io.StringIO())
+
+
+def test_a_loss_that_is_not_finite_stops_and_names_the_layer(tmp_path: Path) -> None:
+    broken = config(policy="FLOAT", rules=(), checkpoint_every=1)
+    broken.optimizer.learning_rate = 1e30
+    with pytest.raises(
+        FloatingPointError,
+        match=r"Step \d+ failed: the loss is nan, the gradient of logits/kernel and \d+ before it "
+        r"is not finite. The last good checkpoint is .*step_0000000\d",
+    ):
+        train(broken, tmp_path, io.StringIO())
+    newest = checkpoints.newest(tmp_path / "checkpoints")
+    assert newest is not None
+    assert newest.step == len(_rows(tmp_path))

@@ -1,0 +1,95 @@
+"""Keys of a config, and where two configs differ."""
+
+import pytest
+
+from tests.training.tiny import config
+from tfquantseg.training import recipe
+
+
+def test_a_complete_config_is_accepted() -> None:
+    recipe.check(config())
+
+
+def test_plain_is_what_json_gives_back() -> None:
+    plain = recipe.plain(config())
+    assert plain["data"]["size"] == [48, 48]
+    assert plain["optimizer"] == {
+        "learning_rate": 2.0**-5,
+        "momentum": 0.875,
+        "decay": 2.0**-10,
+        "boundaries": [30],
+    }
+
+
+def test_an_unknown_key_names_the_nearest() -> None:
+    wrong = config()
+    wrong.optimizer.momentun = 0.5
+    with pytest.raises(ValueError, match=r"'config.optimizer.momentun'. Did you mean 'config.opti"):
+        recipe.check(wrong)
+
+
+def test_a_key_in_the_wrong_place_names_the_right_one() -> None:
+    error = recipe.unknown_key("learning_rate", recipe.KEYS)
+    assert "Did you mean 'config.optimizer.learning_rate'?" in str(error)
+
+
+def test_an_unknown_key_lists_its_siblings_only() -> None:
+    error = recipe.unknown_key("optimizer.lr", recipe.KEYS)
+    assert str(error).endswith(
+        "Accepted: optimizer.boundaries, optimizer.decay, optimizer.learning_rate, "
+        "optimizer.momentum."
+    )
+
+
+def test_a_missing_key_is_named() -> None:
+    wrong = config()
+    del wrong.data.fit
+    with pytest.raises(ValueError, match=r"no key 'data.fit'"):
+        recipe.check(wrong)
+
+
+def test_keys_of_model_and_data_options_are_free() -> None:
+    free = config()
+    free.model.args.anything = 1
+    free.data.options.anything = 2
+    recipe.check(free)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("steps", 0), ("seed", -1), ("keep", 0), ("evaluate_every", True)]
+)
+def test_numbers_out_of_range_are_named(key: str, value: int) -> None:
+    with pytest.raises(ValueError, match=f"config.{key} is {value!r}; accepted are integers from"):
+        recipe.check(config(**{key: value}))
+
+
+def test_size_must_be_height_and_width() -> None:
+    wrong = config()
+    wrong.data.size = (48,)
+    with pytest.raises(ValueError, match=r"config.data.size is \(48,\)"):
+        recipe.check(wrong)
+
+
+def test_equal_configs_have_no_difference() -> None:
+    assert recipe.first_difference(recipe.plain(config()), recipe.plain(config())) is None
+
+
+def test_the_first_difference_has_its_whole_key() -> None:
+    other = config()
+    other.optimizer.boundaries = (31,)
+    other.steps = 41
+    difference = recipe.first_difference(recipe.plain(config()), recipe.plain(other))
+    assert difference == ("optimizer.boundaries.0", 30, 31)
+
+
+def test_a_key_that_only_one_has_differs() -> None:
+    assert str(recipe.first_difference({"a": 1}, {})) == (
+        "Difference(key='a', first=1, second=absent)"
+    )
+    difference = recipe.first_difference({}, {"b": {"c": 1}}, "model")
+    assert difference is not None
+    assert difference.key == "model.b"
+
+
+def test_lists_of_different_length_differ_as_a_whole() -> None:
+    assert recipe.first_difference({"a": [1]}, {"a": [1, 2]}) == ("a", [1], [1, 2])
