@@ -56,7 +56,9 @@ def test_an_image_without_labelled_pixels_counts_nowhere() -> None:
 
 def test_a_perfect_prediction_scores_one() -> None:
     labels, _ = _random(4, 3, seed=2)
-    scores = metrics.scores(metrics.confusion_matrices(labels, np.where(labels < 255, labels, 0), 3))
+    scores = metrics.scores(
+        metrics.confusion_matrices(labels, np.where(labels < 255, labels, 0), 3)
+    )
     assert scores == metrics.Scores(1.0, 1.0, 1.0, (1.0, 1.0, 1.0))
 
 
@@ -153,5 +155,5 @@ def test_runs_on_other_images_are_not_compared() -> None:
 @pytest.mark.parametrize("level", [0.0, 1.0, 95])
 def test_a_level_that_is_no_share_is_refused(level: float) -> None:
     confusion = metrics.confusion_matrices([[[0, 0]]], [[[0, 0]]], 2)
-    with pytest.raises(ValueError, match="level=.*between 0 and 1"):
+    with pytest.raises(ValueError, match=r"level=.*between 0 and 1"):
         metrics.bootstrap_miou(confusion, level=level)

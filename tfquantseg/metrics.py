@@ -177,7 +177,7 @@ def _parts(confusion: Counts) -> tuple[Counts, Counts, Counts]:
 
 
 def _iou(hits: Floats | Counts, union: Floats | Counts) -> Floats:
-    """hits / union, NaN where a class is neither in the ground truth nor predicted."""
+    """Intersection over union, NaN for a class neither in the ground truth nor predicted."""
     return np.divide(hits, union, out=np.full(hits.shape, np.nan), where=union > 0)
 
 
@@ -188,8 +188,9 @@ def _draws(images: int, draws: int, seed: int) -> Floats:
 
 
 def _drawn_miou(confusion: Counts, counts: Floats) -> Floats:
-    """The mIoU of each drawn set, [draws]. (float64 holds counts of pixels exactly.)"""
+    """The mIoU of each drawn set, [draws]."""
     hits, _, union = _parts(confusion)
+    # The products are in float64, where counts of pixels are exact: int64 has no fast product.
     return np.asarray(np.nanmean(_iou(counts @ hits, counts @ union), axis=1))
 
 

@@ -1,5 +1,6 @@
 """IntegerSGD: owns G and U. Gradients of 8 bits, updates and master weights of 24."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -48,11 +49,17 @@ class IntegerSGD(keras.optimizers.Optimizer):
         **kwargs: Any,
     ) -> None:
         """Checks the hyperparameters; the learning rate is checked when the optimizer is built."""
+        for argument in ("weight_decay", "use_ema"):
+            if kwargs.get(argument):
+                raise ValueError(
+                    f"{argument}={kwargs[argument]!r} would take master weights off their grid; "
+                    "use decay=, which is added to the gradient."
+                )
         super().__init__(learning_rate=learning_rate, name=name, **kwargs)
         if not 0 <= momentum < 1:
             raise ValueError(f"momentum must be from 0 to below 1, received {momentum!r}.")
-        if not decay >= 0:
-            raise ValueError(f"decay must not be negative, received {decay!r}.")
+        if not 0 <= decay < math.inf:
+            raise ValueError(f"decay must not be negative or infinite, received {decay!r}.")
         if not isinstance(seed, int) or not 0 <= seed < 2**63:
             raise ValueError(f"seed must be an integer from 0 to 2**63 - 1, received {seed!r}.")
         self.momentum = momentum
@@ -65,9 +72,7 @@ class IntegerSGD(keras.optimizers.Optimizer):
             return
         super().build(variables)
         self._rules: list[UpdateRule | None] = [getattr(v, "update_rule", None) for v in variables]
-        for rule, variable in zip(self._rules, variables, strict=True):
-            if rule is not None:
-                self._check_learning_rate(rule.k_lr, variable.path)
+        self._check_learning_rates()
         self._velocities = [
             self.add_variable_from_reference(v, name="velocity") if self.momentum else None
             for v in variables
@@ -76,7 +81,9 @@ class IntegerSGD(keras.optimizers.Optimizer):
         self._at_limit = [
             self.add_variable((), name=f"at_limit_{i}") for i in range(len(variables))
         ]
-        self._nonfinite = self.add_variable((len(variables),), name="nonfinite")
+        self._nonfinite = self.add_variable(
+            (len(variables),), name="nonfinite", aggregation="sum"
+        )
 
     def _check_learning_rate(self, k_lr: int, path: str) -> None:
         schedule = self._learning_rate
@@ -90,17 +97,34 @@ class IntegerSGD(keras.optimizers.Optimizer):
         else:
             with tf.init_scope():  # Keras builds optimizers while it traces a step.
                 rates = [float(schedule.numpy())]
-        step = delta(k_lr)
+        step, most = delta(k_lr), levels(k_lr)
         for rate in rates:
             steps = rate / step
-            if steps != round(steps) or not 0 < steps <= levels(k_lr):
-                lower = float(max(np.floor(steps), 1) * step)
-                upper = float(min(np.floor(steps) + 1, levels(k_lr)) * step)
-                raise ValueError(
-                    f"learning rate {rate!r} is not on the {k_lr}-bit grid of {path!r}, multiples "
-                    f"of {step!r} below 1; the nearest are {lower!r} and {upper!r} (powers of two "
-                    f"from {step!r} to 0.5 always fit, such as {_power_of_two(rate, step)!r})."
-                )
+            if math.isfinite(steps) and steps == math.floor(steps) and 0 < steps <= most:
+                continue
+            below = math.floor(steps) if math.isfinite(steps) else 0
+            lower, upper = (min(max(n, 1), most) * step for n in (below, below + 1))
+            raise ValueError(
+                f"learning rate {rate!r} is not on the {k_lr}-bit grid of {path!r}, multiples of "
+                f"{step!r} below 1; the nearest are {lower!r} and {upper!r} (powers of two from "
+                f"{step!r} to 0.5 always fit, such as {_power_of_two(rate, step)!r})."
+            )
+
+    @property
+    def learning_rate(self) -> Any:
+        """The current learning rate; one that is assigned must lie on the grid too."""
+        return self._get_current_learning_rate()
+
+    @learning_rate.setter
+    def learning_rate(self, learning_rate: Any) -> None:
+        keras.optimizers.Optimizer.learning_rate.fset(self, learning_rate)
+        if self.built:
+            self._check_learning_rates()
+
+    def _check_learning_rates(self) -> None:
+        for rule, variable in zip(self._rules, self._trainable_variables, strict=True):
+            if rule is not None:
+                self._check_learning_rate(rule.k_lr, variable.path)
 
     def apply(self, grads: Sequence[Any], trainable_variables: Any = None) -> None:
         """Updates the variables, or none of them if any gradient is not finite.
@@ -196,6 +220,6 @@ def _count(flags: tf.Tensor) -> tf.Tensor:
 
 
 def _power_of_two(rate: float, step: float) -> float:
-    if not rate > 0:
+    if not 0 < rate < math.inf:
         return step
-    return float(min(max(2.0 ** np.round(np.log2(rate)), step), 0.5))
+    return min(max(2.0 ** round(math.log2(rate)), step), 0.5)

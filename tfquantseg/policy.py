@@ -127,15 +127,25 @@ class Policy:
                     f"policy {self.name!r}: {field} must be a power of two or one of "
                     f"{', '.join(fits)}, received {received!r}{_nearest(received, fits)}."
                 )
-        for field in dataclasses.fields(self):
-            bits = getattr(self, field.name)
-            if field.name.startswith("k_") and bits is not None:
-                try:
-                    Uniform(bits=bits)
-                except ValueError as error:
-                    raise ValueError(f"policy {self.name!r}: {field.name}: {error}") from None
-        if self.k_G is not None:
-            self.G()
+        checks = [
+            (name, lambda bits=bits: Uniform(bits=bits))
+            for name, bits in self._bits()
+            if bits is not None or name in ("k_V", "k_lr")
+        ]
+        checks += [
+            (name, lambda limit=getattr(self, name): Uniform(8, limit))
+            for name in _FITS
+            if not isinstance(getattr(self, name), str)
+        ]
+        for name, build in [*checks, ("k_G", self.G)]:
+            try:
+                build()
+            except ValueError as error:
+                raise ValueError(f"policy {self.name!r}: {name}: {error}") from None
+
+    def _bits(self) -> list[tuple[str, Any]]:
+        names = [field.name for field in dataclasses.fields(self)]
+        return [(name, getattr(self, name)) for name in names if name.startswith("k_")]
 
     @property
     def is_float(self) -> bool:
@@ -201,12 +211,16 @@ class Policy:
         """Returns the policy with these fields.
 
         Raises:
-            ValueError: an unknown field, with the nearest name.
+            ValueError: an unknown field, with the nearest name; a field that is missing.
         """
         known = [field.name for field in dataclasses.fields(cls)]
+        needed = [f.name for f in dataclasses.fields(cls) if f.default is dataclasses.MISSING]
+        missing = [name for name in needed if name not in fields]
         for name in fields:
             if name not in known:
                 raise ValueError(f"a policy has no field {name!r}{_nearest(name, known)}.")
+        if missing:
+            raise ValueError(f"a policy needs the fields {', '.join(missing)} too.")
         return cls(**fields)
 
     def _uniform(

@@ -8,6 +8,7 @@ checked against that grid; a cosine takes another value at each step.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 from typing import Any
 
@@ -37,12 +38,13 @@ class Halvings(keras.optimizers.schedules.LearningRateSchedule):
     boundaries: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
+        """Refuses what is no learning rate and boundaries out of order."""
         if not (self.initial > 0 and math.isfinite(self.initial)):
             raise ValueError(
                 f"initial={self.initial} is not accepted; give a positive learning rate."
             )
         boundaries = tuple(self.boundaries)  # A configuration file may hold a list.
-        if any(later <= sooner for sooner, later in zip((0, *boundaries), boundaries, strict=False)):
+        if any(later <= sooner for sooner, later in itertools.pairwise((0, *boundaries))):
             raise ValueError(
                 f"boundaries={boundaries} are not accepted; give steps from 1 in ascending order."
             )

@@ -89,7 +89,9 @@ def test_a_line_without_a_label_map_is_named(tmp_path: pathlib.Path) -> None:
 def test_an_image_without_its_label_map_is_named(tmp_path: pathlib.Path) -> None:
     _make(tmp_path)
     (tmp_path / "trainannot/b.png").unlink()
-    message = rf"line 2: image {tmp_path}/train/b\.png has no label map, {tmp_path}/trainannot/b\.png"
+    message = (
+        rf"line 2: image {tmp_path}/train/b\.png has no label map, {tmp_path}/trainannot/b\.png"
+    )
     with pytest.raises(ValueError, match=message):
         load("camvid", "train", root=tmp_path)
 
@@ -104,7 +106,9 @@ def test_a_missing_image_is_named(tmp_path: pathlib.Path) -> None:
 def test_sizes_that_differ_name_both_files(tmp_path: pathlib.Path) -> None:
     _make(tmp_path)
     Image.fromarray(LABELS[:, :2]).save(tmp_path / "trainannot/a.png")
-    message = rf"{tmp_path}/train/a\.png with {tmp_path}/trainannot/a\.png: .* 2 x 3, .* uint8 2 x 2"
+    message = (
+        rf"{tmp_path}/train/a\.png with {tmp_path}/trainannot/a\.png: .* 2 x 3, .* uint8 2 x 2"
+    )
     with pytest.raises(ValueError, match=message):
         load("camvid", "train", root=tmp_path).read(0)
 

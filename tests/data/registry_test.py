@@ -12,9 +12,9 @@ def _keys(split: str, scenes: int = 11) -> list[str]:
 
 
 def test_options_reach_the_data_set() -> None:
-    data = load("digits", "val", size=(48, 64), scenes=3)
+    data = load("digits", "val", size=(64, 72), scenes=3)
     assert (data.name, data.split, len(data)) == ("digits", "val", 3)
-    assert data.read(2).label.shape == (48, 64)
+    assert data.read(2).label.shape == (64, 72)
 
 
 def test_a_slice_is_named_and_contiguous() -> None:
@@ -35,7 +35,8 @@ def test_bounds_may_be_left_out() -> None:
 
 
 @pytest.mark.parametrize(
-    "split", ["train[", "train[0.5]", "train[:80%]", "train[:1.2]", "train[0.5:0.2]", "train[x:]", ""]
+    "split",
+    ["train[", "train[0.5]", "train[:80%]", "train[:1.2]", "train[0.5:0.2]", "train[x:]", ""],
 )
 def test_a_split_that_is_not_understood_is_answered_with_examples(split: str) -> None:
     with pytest.raises(ValueError, match=r"is not understood; accepted .*'train\[:0\.8\]'"):

@@ -30,9 +30,17 @@ def test_reading_returns_the_pair() -> None:
 @pytest.mark.parametrize(
     ("image", "label", "message"),
     [
-        (np.zeros((3, 4, 3), np.uint8), np.zeros((4, 3), np.uint8), r"3 x 4.*label map uint8 4 x 3"),
+        (
+            np.zeros((3, 4, 3), np.uint8),
+            np.zeros((4, 3), np.uint8),
+            r"3 x 4.*label map uint8 4 x 3",
+        ),
         (np.zeros((3, 4, 3), np.uint8), np.zeros((3, 4), np.int32), r"label map int32"),
-        (np.zeros((3, 4, 3), np.uint8), np.full((3, 4), 2, np.uint8), r"label 2 in 12 pixels.*0\.\.1"),
+        (
+            np.zeros((3, 4, 3), np.uint8),
+            np.full((3, 4), 2, np.uint8),
+            r"label 2 in 12 pixels.*0\.\.1",
+        ),
         (np.zeros((0, 4, 3), np.uint8), np.zeros((0, 4), np.uint8), r"at least one pixel"),
         (np.zeros((3, 4), np.uint8), np.zeros((3, 4), np.uint8), r"uint8 \[3, 4\]; accepted is"),
         (np.zeros((3, 4, 4), np.uint8), np.zeros((3, 4), np.uint8), r"uint8 \[3, 4, 4\]"),

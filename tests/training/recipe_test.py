@@ -12,7 +12,7 @@ def test_a_complete_config_is_accepted() -> None:
 
 def test_plain_is_what_json_gives_back() -> None:
     plain = recipe.plain(config())
-    assert plain["data"]["size"] == [48, 48]
+    assert plain["data"]["size"] == [64, 64]
     assert plain["optimizer"] == {
         "learning_rate": 2.0**-5,
         "momentum": 0.875,
@@ -66,7 +66,7 @@ def test_numbers_out_of_range_are_named(key: str, value: int) -> None:
 def test_size_must_be_height_and_width() -> None:
     wrong = config()
     wrong.data.size = (48,)
-    with pytest.raises(ValueError, match=r"config.data.size is \(48,\)"):
+    with pytest.raises(ValueError, match=r"config.data.size is \(64,\)"):
         recipe.check(wrong)
 
 

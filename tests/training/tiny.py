@@ -22,10 +22,10 @@ def config(**changes: object) -> ConfigDict:
             "model": {"name": "residual_unet", "args": {"width": 2}},
             "data": {
                 "name": "digits",
-                "options": {"size": (48, 48), "scenes": 16},
+                "options": {"size": (64, 64), "scenes": 16},
                 "train": "train",
                 "val": "val[:0.25]",
-                "size": (48, 48),
+                "size": (64, 64),
                 "fit": "crop",
                 "flip": True,
                 "multiple": 8,

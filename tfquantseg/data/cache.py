@@ -10,8 +10,11 @@ from tfquantseg.data.segmentation import Example, Pair, SegmentationData
 
 
 class _Memory:
-    """Decoded examples by key. Once full it keeps what it has: in an epoch every example is read
-    once, so that making room for one would only push out another that is needed as much."""
+    """Decoded examples by key.
+
+    Once full it keeps what it has: an epoch reads every example once, so that making room for one
+    would only push out another that is needed as much.
+    """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +23,7 @@ from PIL import Image
 from tfquantseg.data.names import unknown_name
 from tfquantseg.data.segmentation import Bytes, Example, Pair, SegmentationData
 
-Floats = npt.NDArray[np.float32]
+Floats = npt.NDArray[np.floating[Any]]
 
 CLASSES = ("background", *"0123456789")
 PALETTE = (
@@ -74,17 +75,17 @@ def load(
 
     Args:
         split: `"train"`, `"val"` or `"test"`.
-        size: Height and width of a scene, pixels, at least 48 each.
+        size: Height and width of a scene, pixels, at least 64 each.
         scenes: Number of scenes; by default 2,000 for train, 200 for val and test.
         seed: Another seed draws other scenes from the same digits and photographs.
 
     Raises:
-        ValueError: An unknown split, a size below 48, no scene, or a negative seed.
+        ValueError: An unknown split, a size below 64, no scene, or a negative seed.
     """
     if split not in _SPLITS:
         raise unknown_name("split of data set 'digits'", split, _SPLITS)
-    if len(size) != 2 or min(size) < 48:
-        raise ValueError(f"Size {size} (height, width) is too small; accepted are sides from 48.")
+    if len(size) != 2 or min(size) < 64:
+        raise ValueError(f"Size {size} (height, width) is too small; accepted are sides from 64.")
     if seed < 0:
         raise ValueError(f"Seed {seed} is negative; accepted are integers from 0.")
     count = _SPLITS[split].scenes if scenes is None else scenes
@@ -176,7 +177,8 @@ def _render(glyph: Image.Image, rng: np.random.Generator) -> tuple[Floats, Float
         Image.Resampling.BICUBIC,
     )
     ink = np.asarray(turned, np.float32) / 255
-    slope = 1.6 * cell / _EDGE  # ink rises from none to full within about 1.6 pixels of a digit
+    # Ink rises from none to full within about 1.6 pixels of a digit.
+    slope = 1.6 * cell / _EDGE
     paint = np.clip((ink - _INK) * slope + 0.5, 0, 1)
     outline = np.clip((ink - _OUTLINE) * slope, 0, 1)
     rows, columns = np.flatnonzero(outline.any(1)), np.flatnonzero(outline.any(0))

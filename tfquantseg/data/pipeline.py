@@ -65,8 +65,8 @@ def batches(
         data: What to read.
         batch: Examples a batch, over all replicas.
         training: Training or evaluation, as above.
-        size: Height and width for `fit`. None keeps each image's own, which in training must then
-            be the same for all.
+        size: Height and width for `fit`. Training needs it, so that a batch has one size; in
+            evaluation None keeps each image's own.
         fit: `"resize"`: to `size`, in training and evaluation; images bilinear and antialiased,
             labels nearest. `"crop"`: in training a random window of `size`, images that are
             smaller padded first; evaluation sees the whole image.
@@ -86,8 +86,11 @@ def batches(
     """
     if fit not in ("crop", "resize"):
         raise ValueError(f"fit={fit!r} is not known; accepted are 'crop' and 'resize'.")
-    if size is not None and (len(size) != 2 or min(size) < 1):
-        raise ValueError(f"size={size} is not accepted; give (height, width), each from 1.")
+    if (training and size is None) or (size is not None and (len(size) != 2 or min(size) < 1)):
+        where = "training" if training else "evaluation"
+        raise ValueError(
+            f"size={size} is not accepted in {where}; give (height, width), each from 1."
+        )
     for name, value, least in (
         ("batch", batch, 1),
         ("multiple", multiple, 1),
@@ -104,18 +107,19 @@ def batches(
 
     def example(index: np.int64) -> Pair:
         pair = data.read(int(index))
-        if training:
-            pair = _augment(
-                pair, size, fit, flip, data.ignore_label, _random(_AUGMENTATION, seed, epoch, index)
-            )
-        elif size is not None and fit == "resize":
+        random = _random(_AUGMENTATION, seed, epoch, index)
+        if size is not None and fit == "resize":
             pair = _resize(pair, size)
+        elif size is not None and training:
+            pair = _crop(pair, size, data.ignore_label, random)
+        if flip and training and random.integers(2):
+            pair = Pair(pair.image[:, ::-1], pair.label[:, ::-1])
         height, width = pair.label.shape
         return _pad(pair, -height % multiple, -width % multiple, data.ignore_label)
 
     def decode(index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         image, label = tf.numpy_function(example, [index], [tf.uint8, tf.uint8])
-        sides = [None, None]
+        sides: list[int | None] = [None, None]
         if size is not None and (training or fit == "resize"):
             sides = [side + -side % multiple for side in size]
         return tf.ensure_shape(image, [*sides, 3]), tf.ensure_shape(label, sides)
@@ -141,21 +145,6 @@ def _random(purpose: int, seed: int, epoch: int, index: int | np.int64) -> np.ra
     # A key of fixed length: SeedSequence does not tell (1, 2) from (1, 2, 0).
     key = np.random.SeedSequence((purpose, seed, epoch, int(index)))
     return np.random.Generator(np.random.Philox(key))
-
-
-def _augment(
-    pair: Pair,
-    size: tuple[int, int] | None,
-    fit: str,
-    flip: bool,
-    ignore: int,
-    rng: np.random.Generator,
-) -> Pair:
-    if size is not None:
-        pair = _resize(pair, size) if fit == "resize" else _crop(pair, size, ignore, rng)
-    if flip and rng.integers(2):
-        pair = Pair(pair.image[:, ::-1], pair.label[:, ::-1])
-    return pair
 
 
 def _crop(pair: Pair, size: tuple[int, int], ignore: int, rng: np.random.Generator) -> Pair:

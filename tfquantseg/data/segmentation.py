@@ -65,6 +65,7 @@ class SegmentationData:
     ignore_label: int = 255
 
     def __post_init__(self) -> None:
+        """Refuses an empty split and classes without a colour."""
         if not self.examples:
             raise ValueError(f"{self.name} {self.split} has no example; at least one is needed.")
         if len(self.palette) != len(self.classes):
@@ -74,6 +75,7 @@ class SegmentationData:
             )
 
     def __len__(self) -> int:
+        """Number of examples."""
         return len(self.examples)
 
     def key(self, index: int) -> str:

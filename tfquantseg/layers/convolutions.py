@@ -50,6 +50,15 @@ class _QuantConvolution(keras.layers.Layer):
     ) -> None:
         """Builds the layer of a policy (or of its fields, as a saved file gives them)."""
         super().__init__(**kwargs)
+        for field, value, accepted in (
+            ("padding", padding.lower(), ("valid", "same")),
+            ("error_grid", error_grid, ("E1", "E2", "none")),
+        ):
+            if value not in accepted:
+                raise ValueError(
+                    f"{self.name}: {field} must be one of {', '.join(accepted)}, "
+                    f"received {value!r}."
+                )
         self.policy = policy if isinstance(policy, Policy) else Policy.from_dict(policy)
         self.kernel_shape = tuple(kernel_shape)
         self.strides = tuple(strides)
@@ -114,7 +123,9 @@ class _QuantConvolution(keras.layers.Layer):
         if training and self.policy.G_at == "tape" and self.policy.k_G is not None:
             self.draws.assign_add(1)
             draw = 2 * tf.convert_to_tensor(self.draws)
-            salt = zlib.crc32(self.name.encode())
+            context = tf.distribute.get_replica_context()
+            replica = 0 if context is None else context.replica_id_in_sync_group
+            salt = zlib.crc32(self.name.encode()) + tf.cast(replica, tf.int64) * 2**32
             kernel = quantize_gradient(kernel, self.policy.G(), (salt, draw))
             if bias is not None:
                 bias = quantize_gradient(bias, self.policy.G(), (salt, draw + 1))

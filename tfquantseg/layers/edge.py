@@ -68,6 +68,11 @@ class QuantEdge(keras.layers.Layer):
     def call(self, x: Any, training: bool = False) -> tuple[tf.Tensor, ...]:
         """Returns the integers of each tensor, and their step."""
         tensors = list(x) if isinstance(x, list | tuple) else [x]
+        if len(tensors) != len(self.quantize_error):
+            raise ValueError(
+                f"{self.name}: quantize_error names {len(self.quantize_error)} tensors, received "
+                f"{len(tensors)}."
+            )
         scale, error = self._scale(tensors, training), self.policy.E1()
         pairs = [
             encode_value(tensor, lambda v: self._encode(v, scale), error if here else None, self.name)

@@ -29,6 +29,10 @@ class RoundOnStep(keras.layers.Layer):
     def __init__(self, rounding: str = "half_away", **kwargs: Any) -> None:
         """Builds the layer."""
         super().__init__(**kwargs)
+        if rounding not in ("half_up", "half_away"):
+            raise ValueError(
+                f"{self.name}: rounding must be one of half_up, half_away, received {rounding!r}."
+            )
         self.rounding = rounding
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
@@ -60,6 +64,8 @@ class QuantDropout(keras.layers.Dropout):
         if not training or self.rate == 0:
             return tf.identity(integers), tf.identity(step)
         keep = 1.0 - self.rate
+        if keep == 0:
+            return tf.zeros_like(integers), tf.identity(step)
         return _without_factor(super().call(integers, training=True), keep), step / keep
 
     def compute_output_shape(self, input_shape: Any) -> Any:

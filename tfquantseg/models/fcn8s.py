@@ -78,10 +78,10 @@ def fcn8s_vgg16(
         raise ValueError(
             f"preprocessing={preprocessing!r} belongs to an encoder's weights; give encoder too."
         )
+    weights = None if encoder is None else vgg16_weights.read(encoder, preprocessing)
     model = _untrained(classes, input_size, fc_width, dropout, seed)
-    if encoder is not None:
-        weights = feature_scale.unit_pools(vgg16_weights.read(encoder, preprocessing), seed)
-        for name, (kernel, bias) in weights.items():
+    if weights is not None:
+        for name, (kernel, bias) in feature_scale.unit_pools(weights, seed).items():
             model.get_layer(name).set_weights([kernel, bias])
         balance(model, weight_limit=math.inf, bias_limit=1.0, keep=_SCALED_AS_INTENDED)
     return model

@@ -100,12 +100,12 @@ class Progress:
         seen = np.sum(self._confusions, axis=0)
         # Without a labelled pixel so far there is no score.
         miou = f"{scores(seen[np.newaxis]).miou:.1%}" if seen.any() else "-"
-        left = sum(self._seconds) / max(len(self._seconds), 1) * (self._steps - self._step)
-        return (
-            f"[{bar:-<{_BAR}}] step {self._step}/{self._steps}  loss {loss:.4g}  "
-            f"mIoU {miou}  {self.images_per_second:.1f} images/s  "
-            f"{_duration(left)} left"
-        )
+        text = f"[{bar:-<{_BAR}}] step {self._step}/{self._steps}  loss {loss:.4g}  mIoU {miou}"
+        speed = self.images_per_second
+        if not speed:
+            return text
+        left = (self._steps - self._step) * self._batch / speed
+        return f"{text}  {speed:.1f} images/s  {_duration(left)} left"
 
     def _draw(self, text: str, terminal: bool) -> None:
         if terminal:

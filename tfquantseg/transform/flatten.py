@@ -1,6 +1,7 @@
 """Flatten: inline nested, Sequential and subclassed parts into one flat functional graph."""
 
 import copy
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -133,12 +134,13 @@ class _Inliner:
             return _split_softmax(operation, name)
         return [operation if name == operation.name else _renamed(operation, name)]
 
-    def _free_name(self, operation: Any, owners: tuple[str, ...]) -> str:
+    def _free_name(self, operation: Any, owners: Sequence[str]) -> str:
         """Returns an operation's name, behind its owners' names and a number where it is taken."""
         name = operation.name
         if owners and not isinstance(operation, keras.layers.Layer):
             # Keras numbers ops through the whole process: only the type is the same tomorrow.
-            name = f"{owners[-1]}_{type(operation).__name__.lower()}"
+            *owners, owner = owners
+            name = f"{owner}_{type(operation).__name__.lower()}"
         for owner in reversed(owners):
             if self._named.get(name, operation) is operation:
                 break

@@ -1,0 +1,149 @@
+"""Reading a flat graph: which operations are known, and what is said about the others."""
+
+import keras
+import pytest
+from keras import layers, ops
+
+from tests.transform import networks
+from tests.transform.networks import conv, image, network
+from tfquantseg.transform import flatten, register
+from tfquantseg.transform.graph import Graph, read_graph
+
+
+def graph_of(body, **options) -> Graph:
+    x = image(**options)
+    return read_graph(flatten(keras.Model(x, body(x), name="net")))
+
+
+def kinds(graph: Graph) -> dict[str, str]:
+    return {call.label: call.kind for call in graph.calls}
+
+
+def test_kinds_of_layers_and_resizes() -> None:
+    assert kinds(read_graph(flatten(network(networks.resizes)))) == {
+        "image": "input",
+        "rescaling": "float",
+        "first": "convolution",
+        "max": "select",
+        "bilinear": "average",
+        "second": "convolution",
+        "nearest": "select",
+        "average": "average",
+        "pad": "select",
+        "crop": "select",
+        "drop": "select",
+        "resize": "average",
+        "last": "convolution",
+    }
+
+
+def test_kinds_of_bare_ops() -> None:
+    found = set(kinds(read_graph(flatten(network(networks.bare_ops)))).items())
+    assert {("relu", "activation"), ("relu6", "activation"), ("pad", "select")} <= found
+    assert {("mean", "float"), ("softmax", "float")} <= found
+    assert sorted(kind for _, kind in found) == sorted(
+        ["input", *["convolution"] * 4, *["add"] * 2, "concatenate", *["activation"] * 2]
+        + ["select", "average", *["float"] * 2]
+    )
+
+
+def test_every_call_of_a_shared_layer_has_its_own_label_and_the_same_name() -> None:
+    graph = read_graph(flatten(network(networks.shared)))
+    calls = [call for call in graph.calls if call.name == "again"]
+    assert [call.label for call in calls] == ["again", "again_call2", "again_call3"]
+    assert graph.calls_of(calls[0].operation) == calls
+
+
+def test_who_makes_and_who_reads_a_tensor() -> None:
+    graph = read_graph(flatten(network(networks.residual)))
+    stem = next(call for call in graph.calls if call.name == "stem_relu")
+    assert graph.producer(stem.output) is stem
+    assert {reader.name for reader in graph.consumers(stem.output)} == {"block_1", "block_add"}
+    assert graph.only_consumer(stem.output) is None
+    assert graph.is_output(graph.calls[-1].output)
+    assert graph.only_consumer(graph.calls[-1].output) is None
+
+
+class Doubling(layers.Layer):
+    """A layer without weights that the plan does not know."""
+
+    def call(self, x):
+        return 2 * x
+
+
+class Mirrored(Doubling):
+    """Its subclass, which is registered."""
+
+
+class Pair(layers.Layer):
+    """Two outputs."""
+
+    def call(self, x):
+        return x, x
+
+
+REFUSED = {
+    "unknown": (lambda x: Doubling(name="twice")(x), r"'twice': no plan for .*Doubling.* register"),
+    "near": (lambda x: layers.PReLU(name="p")(x), r"no plan for .*PReLU \(did you mean ReLU\?\)"),
+    "unknown op": (lambda x: ops.exp(x), r"'exp.*': no plan for .*\.Exp\b"),
+    "several outputs": (lambda x: Pair(name="pair")(x)[0], r"'pair' has 2 outputs"),
+    "activation of a layer": (
+        lambda x: conv(x, "c", activation="tanh"),
+        r"'c': activation 'tanh' is not planned; use one of linear, relu, relu6\.",
+    ),
+    "activation layer": (
+        lambda x: layers.Activation("gelu", name="g")(x),
+        r"'g': activation 'gelu' is not planned; use one of linear, relu, relu6, softmax\.",
+    ),
+    "leaky": (lambda x: layers.ReLU(negative_slope=0.1, name="r")(x), r"'r' \(ReLU\): only ReLU"),
+    "capped": (lambda x: layers.ReLU(max_value=1, name="r")(x), r"'r' \(ReLU\): only ReLU"),
+    "threshold": (lambda x: layers.ReLU(threshold=1, name="r")(x), r"'r' \(ReLU\): only ReLU"),
+    "groups": (lambda x: conv(x, "c", 4, groups=2), r"'c' \(Conv2D\): groups is 2"),
+    "channels first": (
+        lambda x: layers.Conv2D(2, 3, data_format="channels_first", name="c")(x),
+        r"'c' \(Conv2D\): data_format is 'channels_first'; use 'channels_last'",
+    ),
+    "output padding": (
+        lambda x: layers.Conv2DTranspose(2, 3, strides=2, output_padding=1, name="c")(x),
+        r"'c' \(Conv2DTranspose\): output_padding is set",
+    ),
+    "batch norm axis": (
+        lambda x: layers.BatchNormalization(axis=1, name="b")(x),
+        r"'b' \(BatchNormalization\): axis is 1; .* last axis",
+    ),
+    "interpolation": (  # its overshoot would leave the grid
+        lambda x: layers.UpSampling2D(2, interpolation="bicubic", name="u")(x),
+        r"'u' \(UpSampling2D\): interpolation is 'bicubic'; use 'nearest' or 'bilinear'",
+    ),
+    "interpolation of an op": (
+        lambda x: ops.image.resize(x, (9, 9), interpolation="lanczos3"),
+        r"\(Resize\): interpolation is 'lanczos3'",
+    ),
+    "padding with a value": (
+        lambda x: ops.pad(x, 1, constant_values=5.0),
+        r"\(Pad\): it pads with a value that is not 0",
+    ),
+    "resizing that pads": (
+        lambda x: layers.Resizing(9, 12, pad_to_aspect_ratio=True, fill_value=3.0, name="r")(x),
+        r"'r' \(Resizing\): it pads with a value that is not 0",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_cannot_be_planned_is_named(case) -> None:
+    body, message = REFUSED[case]
+    with pytest.raises(ValueError, match=message):
+        graph_of(body, channels=4)
+
+
+def test_a_registered_layer_is_known_and_a_subclass_of_a_known_one_is_not() -> None:
+    register(Mirrored, "float")
+    assert kinds(graph_of(lambda x: Mirrored(name="m")(x)))["m"] == "float"
+    with pytest.raises(ValueError, match="no plan for"):
+        graph_of(lambda x: Doubling()(x))
+
+
+def test_only_three_kinds_can_be_registered() -> None:
+    with pytest.raises(ValueError, match="must be select, average or float, received 'conv'"):
+        register(Doubling, "conv")  # type: ignore[arg-type]
