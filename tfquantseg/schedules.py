@@ -28,7 +28,7 @@ class Halvings(keras.optimizers.schedules.LearningRateSchedule):
 
     Args:
         initial: Learning rate of step 0, positive.
-        boundaries: The steps, from 1, in ascending order. None: the rate is constant.
+        boundaries: The steps, from 1, in ascending order; without any the rate is constant.
 
     Raises:
         ValueError: `initial` is not positive and finite, or `boundaries` do not ascend from 1.

@@ -12,9 +12,9 @@ def _keys(split: str, scenes: int = 11) -> list[str]:
 
 
 def test_options_reach_the_data_set() -> None:
-    data = load("digits", "val", size=(64, 72), scenes=3)
+    data = load("digits", "val", size=(48, 72), scenes=3)
     assert (data.name, data.split, len(data)) == ("digits", "val", 3)
-    assert data.read(2).label.shape == (64, 72)
+    assert data.read(2).label.shape == (48, 72)
 
 
 def test_a_slice_is_named_and_contiguous() -> None:

@@ -65,7 +65,7 @@ def test_numbers_out_of_range_are_named(key: str, value: int) -> None:
 
 def test_size_must_be_height_and_width() -> None:
     wrong = config()
-    wrong.data.size = (48,)
+    wrong.data.size = (64,)
     with pytest.raises(ValueError, match=r"config.data.size is \(64,\)"):
         recipe.check(wrong)
 

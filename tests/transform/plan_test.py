@@ -188,8 +188,9 @@ def test_float_parts_read_float_tensors() -> None:
     rules = Rules((("stem.*|logits", FLOAT), (".*", INTEGER)))
     planned = plan(network(networks.residual), rules)
     assert [node.call.name for node in planned.nodes.values()] == ["block_1", "block_2"]
-    # The convolution that reads stem's output is not float, so this output gets its A.
+    # block_1 is not float, so stem's output gets an A; so does the image, by its own rule.
     assert edges(planned) == {
+        "image_A": ["image"],
         "stem_relu_A": ["stem_relu"],
         "block_1_relu_A": ["block_1_relu"],
         "block_2_bn_A": ["block_2_bn"],

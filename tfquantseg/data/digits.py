@@ -75,17 +75,17 @@ def load(
 
     Args:
         split: `"train"`, `"val"` or `"test"`.
-        size: Height and width of a scene, pixels, at least 64 each.
+        size: Height and width of a scene, pixels, at least 48 each.
         scenes: Number of scenes; by default 2,000 for train, 200 for val and test.
         seed: Another seed draws other scenes from the same digits and photographs.
 
     Raises:
-        ValueError: An unknown split, a size below 64, no scene, or a negative seed.
+        ValueError: An unknown split, a size below 48, no scene, or a negative seed.
     """
     if split not in _SPLITS:
         raise unknown_name("split of data set 'digits'", split, _SPLITS)
-    if len(size) != 2 or min(size) < 64:
-        raise ValueError(f"Size {size} (height, width) is too small; accepted are sides from 64.")
+    if len(size) != 2 or min(size) < 48:
+        raise ValueError(f"Size {size} (height, width) is too small; accepted are sides from 48.")
     if seed < 0:
         raise ValueError(f"Seed {seed} is negative; accepted are integers from 0.")
     count = _SPLITS[split].scenes if scenes is None else scenes
@@ -191,6 +191,8 @@ def _free_place(
 ) -> tuple[slice, slice] | None:
     """A random place in `taken` where `shape` touches nothing; None if none was found."""
     height, width = shape.shape
+    if height > taken.shape[0] or width > taken.shape[1]:
+        return None  # A wide, slanted digit in the smallest scenes.
     rows = rng.integers(taken.shape[0] - height + 1, size=_PLACES)
     columns = rng.integers(taken.shape[1] - width + 1, size=_PLACES)
     for top, left in zip(rows, columns, strict=True):

@@ -115,6 +115,8 @@ class _Inliner:
         if not _is_leaf(operation):
             inputs, graph = _trace(operation, args, kwargs)
             return self.run(graph, inputs, (*owners, operation.name))
+        if type(operation).__name__ == "Cast" and args[0].dtype == operation.dtype:
+            return args[0]
         if id(operation) not in self._chains:
             # The operation too: an id lasts as long as what it belongs to.
             self._chains[id(operation)] = operation, self._chain(operation, owners)

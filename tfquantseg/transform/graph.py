@@ -230,6 +230,7 @@ def _kind_of_op(operation: Any) -> Kind | None:
         "Relu6": "activation",
         "Pad": "select",
         "Reshape": "select",
+        "Cast": "float",
         "Mean": "float",
         "Softmax": "float",
         "Resize": "average",
@@ -257,6 +258,8 @@ def _check(operation: Any, kind: Kind, arguments: Any) -> Kind:
         problem = f"interpolation is {operation.interpolation!r}; use 'nearest' or 'bilinear'"
     elif getattr(operation, "fill_value", 0) or _pads_with_value(operation, arguments):
         problem = "it pads with a value that is not 0"
+    elif type(operation).__name__ == "Cast" and operation.dtype != "float32":
+        problem = f"it casts to {operation.dtype}; use 'float32'"
     elif kind == "batch_norm" and operation.axis not in (-1, 3):
         problem = f"axis is {operation.axis}; batch norm is planned over the last axis"
     if problem:
