@@ -96,7 +96,7 @@ def test_a_schedules_rates_are_used():
         ({"momentum": 1.0}, "momentum must be from 0 to below 1, received 1.0"),
         ({"momentum": -0.1}, "momentum must be from 0 to below 1, received -0.1"),
         ({"momentum": float("nan")}, "momentum must be .* received nan"),
-        ({"decay": -1e-4}, "decay must not be negative, received -0.0001"),
+        ({"decay": -1e-4}, "decay must not be negative or infinite, received -0.0001"),
         ({"decay": float("inf")}, "decay must .* received inf"),
         ({"seed": -1}, "seed must be an integer from 0 .* received -1"),
         ({"seed": 2**63}, "seed must be an integer"),

@@ -81,9 +81,7 @@ class IntegerSGD(keras.optimizers.Optimizer):
         self._at_limit = [
             self.add_variable((), name=f"at_limit_{i}") for i in range(len(variables))
         ]
-        self._nonfinite = self.add_variable(
-            (len(variables),), name="nonfinite", aggregation="sum"
-        )
+        self._nonfinite = self.add_variable((len(variables),), name="nonfinite", aggregation="sum")
 
     def _check_learning_rate(self, k_lr: int, path: str) -> None:
         schedule = self._learning_rate

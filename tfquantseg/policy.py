@@ -127,32 +127,30 @@ class Policy:
                     f"policy {self.name!r}: {field} must be a power of two or one of "
                     f"{', '.join(fits)}, received {received!r}{_nearest(received, fits)}."
                 )
-        checks = [
-            (name, lambda bits=bits: Uniform(bits=bits))
-            for name, bits in self._bits()
-            if bits is not None or name in ("k_V", "k_lr")
-        ]
-        checks += [
-            (name, lambda limit=getattr(self, name): Uniform(8, limit))
-            for name in _FITS
-            if not isinstance(getattr(self, name), str)
-        ]
-        for name, build in [*checks, ("k_G", self.G)]:
+        for name, value in self._grids():
             try:
-                build()
+                Uniform(8, value) if name in _FITS else Uniform(value)
             except ValueError as error:
                 raise ValueError(f"policy {self.name!r}: {name}: {error}") from None
+        try:
+            self.G()
+        except ValueError as error:
+            raise ValueError(f"policy {self.name!r}: k_G: {error}") from None
 
-    def _bits(self) -> list[tuple[str, Any]]:
+    def _grids(self) -> list[tuple[str, Any]]:
+        """Returns (field, value) of all bits and limits that are set."""
         names = [field.name for field in dataclasses.fields(self)]
-        return [(name, getattr(self, name)) for name in names if name.startswith("k_")]
+        bits = [(name, getattr(self, name)) for name in names if name.startswith("k_")]
+        limits = [(name, getattr(self, name)) for name in _FITS]
+        return [
+            *((k, value) for k, value in bits if value is not None or k in ("k_V", "k_lr")),
+            *((limit, value) for limit, value in limits if not isinstance(value, str)),
+        ]
 
     @property
     def is_float(self) -> bool:
         """Whether nothing is quantized, so that the float layers stay as they are."""
-        return all(
-            getattr(self, k) is None for k in ("k_W", "k_A", "k_E1", "k_E2", "k_G", "k_U")
-        )
+        return all(getattr(self, k) is None for k in ("k_W", "k_A", "k_E1", "k_E2", "k_G", "k_U"))
 
     def W(self, limit: float | tuple[float, ...], axis: int | tuple[int, ...]) -> Uniform | None:
         """Returns the grid of a weight with these limits along this axis (Eq 8)."""

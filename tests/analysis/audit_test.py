@@ -79,9 +79,7 @@ def test_an_operand_tells_its_range() -> None:
 def test_paper_with_batch_norm_is_honest_about_the_wide_error() -> None:
     result = _audit(quantize(_network(), PAPER_FCN))
     assert result.ok, result.problems
-    bits = {
-        (p.convolution, p.product): tuple(o.bits for o in p.operands) for p in result.products
-    }
+    bits = {(p.convolution, p.product): tuple(o.bits for o in p.operands) for p in result.products}
     assert bits["first", "forward"] == (8, 6)  # W's grid has a fixed limit of 1: 6 bits suffice
     assert bits["first", "weight_gradient"][1] == 32  # E2 is at x_hat, before batch norm's backward
     assert max(bits["second", "weight_gradient"]) == 8

@@ -49,6 +49,12 @@ def inputs_of(model: keras.Model, seed: int = 0, batch: int = 2) -> Any:
     )
 
 
+def error(one, other) -> float:
+    """The largest difference of two structures of tensors, relative to the largest value."""
+    pairs = list(zip(keras.tree.flatten(one), keras.tree.flatten(other), strict=True))
+    return max(float(np.abs(a - b).max() / (np.abs(b).max() + 1e-9)) for a, b in pairs)
+
+
 def with_statistics(model: keras.Model, seed: int = 1) -> keras.Model:
     """Gives weights and batch norms seeded values such as training leaves behind."""
     rng = np.random.default_rng(seed)

@@ -188,7 +188,7 @@ def audit(
         Product(
             *one,
             kernel=kernel.type,
-            operands=tuple(_operand(*operand) for operand in both),
+            operands=(_operand(*both[0]), _operand(*both[1])),
             promised=promises.get(one, _NONE),
         )
         for kernel, one, both in zip(kernels, found, statistics, strict=True)
@@ -227,7 +227,7 @@ def _operand(
 
 def _promises(model: keras.Model) -> dict[tuple[str, str], tuple[int, int]]:
     """Returns, by layer and product, the bits that a policy promises of the kernel's operands."""
-    promises = {}
+    promises: dict[tuple[str, str], tuple[int, int]] = {}
     for layer in model.layers:
         if not isinstance(layer, QuantConv2D | QuantDepthwiseConv2D | QuantConv2DTranspose):
             continue
@@ -263,7 +263,7 @@ def _identity(kernel: tf.Operation, model: keras.Model) -> tuple[str, str]:
     return kernel.name, product
 
 
-def _problems(products: tuple[Product, ...], promises: Mapping[str, Any]) -> list[str]:
+def _problems(products: tuple[Product, ...], promises: Mapping[tuple[str, str], Any]) -> list[str]:
     problems = []
     for product in products:
         if not product.kept:

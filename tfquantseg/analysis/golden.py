@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -31,7 +32,8 @@ def write(folder: Path, taps: Mapping[str, Mapping[str, np.ndarray]]) -> int:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with whole_folder(folder) as unfinished:
         for name, pair in taps.items():
-            np.savez(unfinished / f"{name.replace('/', '.')}.npz", **_arrays(pair))
+            arrays: dict[str, Any] = _arrays(pair)
+            np.savez(unfinished / f"{name.replace('/', '.')}.npz", **arrays)
     return len(taps)
 
 

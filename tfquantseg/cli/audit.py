@@ -43,12 +43,12 @@ def _define(values: flags.FlagValues, argv: list[str]) -> None:
 
 
 def _audit(values: flags.FlagValues) -> int:
-    from tfquantseg.analysis.audit import audit
     from tfquantseg.analysis import golden
+    from tfquantseg.analysis.audit import audit
     from tfquantseg.training import parts, whole
     from tfquantseg.training.step import training_batches
 
-    config = values["config"].value
+    config = values.config
     parts.deterministic(config.seed)
     data = parts.data(config, config.data.train)
     model = parts.model(config, len(data.classes))

@@ -71,7 +71,8 @@ class BatchNorm(keras.layers.Layer):
     def build(self, input_shape: Any) -> None:
         """Makes gamma, beta and the moving statistics."""
         shape = (input_shape[-1],)
-        self.gamma = self.beta = None
+        self.gamma: Any = None
+        self.beta: Any = None
         if self.scale:
             self.gamma = self.add_weight(shape=shape, initializer="ones", name="gamma")
             self.gamma.update_rule = self.policy.update_rule(
@@ -86,7 +87,10 @@ class BatchNorm(keras.layers.Layer):
             shape=shape, initializer="zeros", trainable=False, name="moving_mu", aggregation="mean"
         )
         self.moving_sigma = self.add_weight(
-            shape=shape, initializer="ones", trainable=False, name="moving_sigma",
+            shape=shape,
+            initializer="ones",
+            trainable=False,
+            name="moving_sigma",
             aggregation="mean",
         )
         self.built = True

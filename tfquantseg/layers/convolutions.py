@@ -1,5 +1,6 @@
 """Convolution layers whose three products multiply integers: nodes, which own W, bias and E2."""
 
+import math
 import zlib
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -61,9 +62,9 @@ class _QuantConvolution(keras.layers.Layer):
                 )
         self.policy = policy if isinstance(policy, Policy) else Policy.from_dict(policy)
         self.kernel_shape = tuple(kernel_shape)
-        self.strides = tuple(strides)
+        self.strides = (strides[0], strides[1])
         self.padding = padding
-        self.dilation_rate = tuple(dilation_rate)
+        self.dilation_rate = (dilation_rate[0], dilation_rate[1])
         self.activation = activation
         self.use_bias = use_bias
         self.W_limit = W_limit if isinstance(W_limit, float) else tuple(W_limit)
@@ -73,7 +74,7 @@ class _QuantConvolution(keras.layers.Layer):
         self.convolution = Convolution(
             kind=self.kind,
             strides=self.strides,
-            padding=padding.upper(),
+            padding="SAME" if padding.lower() == "same" else "VALID",
             dilations=self.dilation_rate,
             error=error,
             error_at="activation" if error_grid == "E1" else "convolution",
@@ -84,9 +85,8 @@ class _QuantConvolution(keras.layers.Layer):
     @property
     def filters(self) -> int:
         """Number of output channels."""
-        if self.kind == "depthwise":
-            return self.kernel_shape[2] * self.kernel_shape[3]
-        return self.kernel_shape[self.channel_axis]
+        axes = (self.channel_axis,) if isinstance(self.channel_axis, int) else self.channel_axis
+        return math.prod(self.kernel_shape[axis] for axis in axes)
 
     def build(self, input_shape: Any) -> None:
         """Makes kernel and bias, and tells the optimizer how to update them."""
@@ -101,7 +101,7 @@ class _QuantConvolution(keras.layers.Layer):
         self.kernel.update_rule = self.policy.update_rule(
             self.W_limit, self.channel_axis, decays=True
         )
-        self.bias = None
+        self.bias: Any = None
         if self.use_bias:
             self.bias = self.add_weight(shape=(self.filters,), name="bias", initializer="zeros")
             self.bias.update_rule = self.policy.update_rule(self.bias_limit, -1, decays=False)
@@ -120,22 +120,25 @@ class _QuantConvolution(keras.layers.Layer):
         kernel, bias = tf.convert_to_tensor(self.kernel), None
         if self.use_bias:
             bias = tf.convert_to_tensor(self.bias)
-        if training and self.policy.G_at == "tape" and self.policy.k_G is not None:
+        grid = self.policy.G() if self.policy.G_at == "tape" else None
+        if training and grid is not None:
             self.draws.assign_add(1)
             draw = 2 * tf.convert_to_tensor(self.draws)
             context = tf.distribute.get_replica_context()
             replica = 0 if context is None else context.replica_id_in_sync_group
             salt = zlib.crc32(self.name.encode()) + tf.cast(replica, tf.int64) * 2**32
-            kernel = quantize_gradient(kernel, self.policy.G(), (salt, draw))
+            kernel = quantize_gradient(kernel, grid, (salt, draw))
             if bias is not None:
-                bias = quantize_gradient(bias, self.policy.G(), (salt, draw + 1))
+                bias = quantize_gradient(bias, grid, (salt, draw + 1))
         weights = encode_value(kernel, self._encode_kernel)
         return self.convolution(Quantized(*pair), weights, bias, self._output_size(pair[0]))
 
     def _encode_kernel(self, kernel: tf.Tensor) -> Quantized:
         grid = self.policy.W(self.W_limit, self.channel_axis)
-        return Quantized(tf.identity(kernel), tf.constant(1.0)) if grid is None else grid.encode(
-            kernel
+        return (
+            Quantized(tf.identity(kernel), tf.constant(1.0))
+            if grid is None
+            else grid.encode(kernel)
         )
 
     def _output_size(self, integers: tf.Tensor) -> tuple[Any, Any] | None:

@@ -6,7 +6,7 @@ from typing import Any, Literal
 import keras
 import tensorflow as tf
 
-from tfquantseg.numerics import Quantized, Scaled, encode_value, largest_magnitude, product
+from tfquantseg.numerics import Quantized, encode_value, largest_magnitude, product
 from tfquantseg.policy import Policy
 
 RUNNING_MOMENTUM = 0.95
@@ -60,7 +60,10 @@ class QuantEdge(keras.layers.Layer):
         """Makes the running estimate of max|A|."""
         if self.fixed_scale is None:
             self.running_scale = self.add_weight(
-                shape=(), initializer="zeros", trainable=False, name="running_scale",
+                shape=(),
+                initializer="zeros",
+                trainable=False,
+                name="running_scale",
                 aggregation="mean",
             )
         self.built = True
@@ -74,8 +77,12 @@ class QuantEdge(keras.layers.Layer):
                 f"{len(tensors)}."
             )
         scale, error = self._scale(tensors, training), self.policy.E1()
+
+        def encode(value: tf.Tensor) -> Quantized:
+            return self._encode(value, scale)
+
         pairs = [
-            encode_value(tensor, lambda v: self._encode(v, scale), error if here else None, self.name)
+            encode_value(tensor, encode, error if here else None, self.name)
             for tensor, here in zip(tensors, self.quantize_error, strict=True)
         ]
         return (*(pair.integers for pair in pairs), pairs[0].step)

@@ -4,6 +4,7 @@ Layers that move or choose values (pooling by maximum, padding with zeros, cropp
 upsampling, concatenation) are plain Keras layers applied to the integers; the step stays.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -77,7 +78,7 @@ def _without_factor(scaled: tf.Tensor, keep: float) -> tf.Tensor:
     """Undoes dropout's factor 1/keep on integers; the error, of the value, keeps the factor."""
 
     @tf.custom_gradient
-    def act(scaled: tf.Tensor):
+    def act(scaled: tf.Tensor) -> tuple[tf.Tensor, Callable[..., tf.Tensor]]:
         return tf.round(scaled * keep), lambda error: error
 
     return act(scaled)

@@ -20,7 +20,7 @@ Source: arXiv:2011.14504, Figures 4 and 5.
 
 import dataclasses
 from collections.abc import Callable
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import tensorflow as tf
 
@@ -50,8 +50,8 @@ class Convolution:
         error_at: "convolution" quantizes the error after the activation's derivative, at the
             convolution's output; "activation" before it, at the activation's output.
         activation: "linear", "relu" or "relu6", applied after the bias.
-        name: the layer's name, for graphs and messages; the kernels appear in graphs as name/forward,
-            name/input_gradient and name/weight_gradient.
+        name: the layer's name, for graphs and messages; the kernels appear in graphs as
+            name/forward, name/input_gradient and name/weight_gradient.
     """
 
     kind: Kind
@@ -125,7 +125,9 @@ class Convolution:
             return self._dilated(a, w, bias)
 
         @tf.custom_gradient
-        def act(n_a, s_a, n_w, s_w, bias):
+        def act(
+            n_a: tf.Tensor, s_a: tf.Tensor, n_w: tf.Tensor, s_w: tf.Tensor, bias: tf.Tensor
+        ) -> tuple[tf.Tensor, Callable[..., Any]]:
             n_a, s_a = tap(Quantized(n_a, s_a), self.name, "A")
             n_w, s_w = tap(Quantized(n_w, s_w), self.name, "W")
             per_channel = s_w.shape.num_elements() > 1
@@ -139,7 +141,7 @@ class Convolution:
                 out = tf.nn.relu(y) if self.activation == "relu" else tf.nn.relu6(y)
                 passes = out > 0 if self.activation == "relu" else (out > 0) & (out < 6)
 
-            def gradient(error):
+            def gradient(error: tf.Tensor) -> tuple[tf.Tensor | None, ...]:
                 letter = "E1" if self.error_at == "activation" else "E2"
                 e = tap(self._encode(error, passes), self.name, letter)
                 e_in = e
@@ -181,13 +183,13 @@ class Convolution:
             return Quantized(masked(integers), step)
         return encode_error(masked(error), self.error, arrived=error)
 
-    def _geometry(self) -> dict:
+    def _geometry(self) -> dict[str, Any]:
         return {
             "strides": [1, *self.strides, 1],
             "padding": self.padding,
         }
 
-    def _forward(self, n_a: tf.Tensor, n_w: tf.Tensor, output_size) -> tf.Tensor:
+    def _forward(self, n_a: tf.Tensor, n_w: tf.Tensor, output_size: Any) -> tf.Tensor:
         if self.kind == "conv2d":
             return tf.raw_ops.Conv2D(input=n_a, filter=n_w, **self._geometry())
         if self.kind == "depthwise":

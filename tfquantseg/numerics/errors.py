@@ -8,12 +8,13 @@ Pairs carry errors by a convention: the gradient that arrives at ``integers`` of
 acts on integers alone and keeps the step (pooling, padding, cropping) passes errors on as it is.
 
 A tensor of errors with a NaN or an infinity in it gets a step of NaN, explicitly: XLA's maximum
-drops NaN, and a quotient by infinity is zero, so no scale can be trusted to show it; a sum can. The NaN
-spreads into the gradients of the layer at hand and of all layers before it, where
+drops NaN, and a quotient by infinity is zero, so no scale can be trusted to show it; a sum can. The
+NaN spreads into the gradients of the layer at hand and of all layers before it, where
 `tfquantseg.optimizer` finds it.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
@@ -33,10 +34,8 @@ def is_finite(x: tf.Tensor) -> tf.Tensor:
     return tf.math.is_finite(tf.reduce_sum(x))
 
 
-def encode_error(
-    error: tf.Tensor, grid: Scaled, arrived: tf.Tensor | None = None
-) -> Quantized:
-    """Returns (integers, step) of an error, E_q = SQ(E, k_E) (Eq 16), with a NaN step if not finite.
+def encode_error(error: tf.Tensor, grid: Scaled, arrived: tf.Tensor | None = None) -> Quantized:
+    """Returns (integers, step) of an error, E_q = SQ(E, k_E) (Eq 16); a NaN step if not finite.
 
     Args:
         error: float32 tensor of any shape.
@@ -74,7 +73,7 @@ def encode_value(
     """
 
     @tf.custom_gradient
-    def act(x: tf.Tensor):
+    def act(x: tf.Tensor) -> tuple[Any, Callable[..., Any]]:
         def gradient(error_of_value: tf.Tensor, _: tf.Tensor) -> tf.Tensor:
             if error is None:
                 return error_of_value
@@ -110,7 +109,7 @@ def quantize_error(x: tf.Tensor, grid: Scaled) -> tf.Tensor:
     """
 
     @tf.custom_gradient
-    def act(x: tf.Tensor):
+    def act(x: tf.Tensor) -> tuple[Any, Callable[..., Any]]:
         return tf.identity(x), lambda error: encode_error(error, grid).product()
 
     return act(x)
@@ -129,7 +128,7 @@ def quantize_gradient(w: tf.Tensor, grid: Scaled, seed: Seed) -> tf.Tensor:
     """
 
     @tf.custom_gradient
-    def act(w: tf.Tensor):
+    def act(w: tf.Tensor) -> tuple[Any, Callable[..., Any]]:
         def gradient(g: tf.Tensor) -> tf.Tensor:
             return tf.where(is_finite(g), grid(g, seed), float("nan"))
 
@@ -149,7 +148,7 @@ def product(pair: Quantized) -> tf.Tensor:
     """
 
     @tf.custom_gradient
-    def act(integers: tf.Tensor, step: tf.Tensor):
+    def act(integers: tf.Tensor, step: tf.Tensor) -> tuple[Any, Callable[..., Any]]:
         return integers * step, lambda error: (error, None)
 
     return act(*pair)
@@ -167,7 +166,7 @@ def round_on_step(x: tf.Tensor, rounding: Callable[[tf.Tensor], tf.Tensor]) -> t
     """
 
     @tf.custom_gradient
-    def act(x: tf.Tensor):
+    def act(x: tf.Tensor) -> tuple[Any, Callable[..., Any]]:
         return rounding(x), lambda error: error
 
     return act(x)

@@ -186,13 +186,12 @@ class Uniform:
             ValueError: a vector of limits whose length is not that of the axes it lies along.
         """
         if isinstance(self.limit, float):
-            return np.float32(self.limit)
+            return np.asarray(self.limit, np.float32)
         axes = (self.axis,) if isinstance(self.axis, int) else self.axis
         rank = len(shape)
-        inside = all(-rank <= axis < rank for axis in axes)
-        axes = [axis % rank for axis in axes] if inside else []
-        broadcast = [shape[i] if i in axes else 1 for i in range(rank)]
-        if not inside or None in broadcast or math.prod(broadcast) != len(self.limit):
+        inside = [axis % rank for axis in axes if -rank <= axis < rank]
+        broadcast = [(shape[i] or 0) if i in inside else 1 for i in range(rank)]
+        if len(inside) < len(axes) or math.prod(broadcast) != len(self.limit):
             raise ValueError(
                 f"{len(self.limit)} limits along axis {self.axis} do not fit a tensor of shape "
                 f"{tuple(shape)}: give one limit, or one a channel of that axis."
@@ -220,8 +219,9 @@ class Scaled:
     (Eq 5, 6) in UQ's place $Scale(x) \cdot RQ(x / Scale(x), k)$ (Eq 17) or, without rescaling,
     $RQ(x / Scale(x), k)$ (Eq 18).
 
-    A tensor of zeros, or of a scale below 2**-100, gives zeros. SQ with step "max/128" clips its maximum to 1 - Delta and is
-    not idempotent: derive a scale once and hand on the pair. "max/127" clips nothing.
+    A tensor of zeros, or of a scale below 2**-100, gives zeros. SQ with step "max/128" clips its
+    maximum to 1 - Delta and is not idempotent: derive a scale once and hand on the pair. "max/127"
+    clips nothing.
 
     Attributes:
         bits: k, from 2 to 24, to 22 when stochastic.

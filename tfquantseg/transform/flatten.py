@@ -51,10 +51,12 @@ def flatten(model: keras.Model) -> keras.Model:
 
 def copy_weights(layer: keras.layers.Layer, twin: keras.layers.Layer) -> None:
     """Gives a built layer the weights of another of its type, and what is derived from them."""
-    weights: dict[str, Any] = {}
-    layer.save_own_variables(weights)
-    if weights:
-        twin.load_own_variables(weights)
+    pairs = zip(layer._flatten_layers(), twin._flatten_layers(), strict=True)
+    for one, other in pairs:
+        weights: dict[str, Any] = {}
+        one.save_own_variables(weights)
+        if weights:
+            other.load_own_variables(weights)
 
 
 def _functional(model: Any) -> Any:

@@ -9,7 +9,14 @@ import keras
 from keras import tree
 
 Kind = Literal[
-    "input", "convolution", "batch_norm", "activation", "add", "concatenate", "select", "average",
+    "input",
+    "convolution",
+    "batch_norm",
+    "activation",
+    "add",
+    "concatenate",
+    "select",
+    "average",
     "float",
 ]
 """What the plan does with a call.
@@ -94,7 +101,7 @@ class Call:
     inputs: tuple[Any, ...]
     output: Any
     arguments: Any
-    activation: str = "linear"
+    activation: Any = "linear"
 
     @property
     def name(self) -> str:

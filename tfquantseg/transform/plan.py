@@ -1,5 +1,4 @@
-"""Plan: decide, on the flat graph, which tensors carry pairs, which share a step, and who
-quantizes which error.
+"""Plan: which tensors of the flat graph carry pairs and share a step, who quantizes which error.
 
 Words: a *root* is a tensor that an edge quantizes. Tensors made from it by layers that act on
 integers carry its pair on. A *tie* is an edge with several roots, which share one step. A tie
@@ -13,6 +12,8 @@ from typing import Any
 
 import keras
 
+from tfquantseg.layers.convolutions import ErrorGrid
+from tfquantseg.numerics.convolutions import Activation
 from tfquantseg.policy import Policy, Rules
 from tfquantseg.transform.graph import Call, Graph
 
@@ -69,9 +70,9 @@ class Node:
 
     call: Call
     policy: Policy
-    activation: str
+    activation: Activation
     batch_norm: Call | None
-    error_grid: str
+    error_grid: ErrorGrid
 
 
 class Plan:
@@ -164,7 +165,9 @@ class Plan:
 
         A layer that is called several times has to be followed alike every time.
         """
-        readers = [self.graph.only_consumer(one.output) for one in self.graph.calls_of(call.operation)]
+        readers = [
+            self.graph.only_consumer(one.output) for one in self.graph.calls_of(call.operation)
+        ]
         kinds = {(one.kind, one.activation) if one else None for one in readers}
         reader = self.graph.only_consumer(call.output)
         if reader is None or reader.kind != kind or len(kinds) > 1 or call.activation != "linear":
@@ -174,7 +177,8 @@ class Plan:
     def _node(self, call: Call) -> Node:
         policy = self.policy(call)
         batch_norm = self._follower(call, "batch_norm")
-        activation, error_grid = call.activation, "E2"
+        activation: Activation = call.activation
+        error_grid: ErrorGrid = "E2"
         if batch_norm is None:
             reader = self._follower(call, "activation")
             activation = activation if reader is None else reader.activation
@@ -255,7 +259,7 @@ class Plan:
         """
         maker = self.graph.producer(tensor)
         while maker.kind in ("select", "average") and self.edge_at(Root(maker.output)) is None:
-            if isinstance(maker.operation, keras.layers.Dropout):
+            if isinstance(maker.operation, keras.layers.Dropout) and maker.operation.rate > 0:
                 return self._requantizing(call, tensor)
             maker = self.graph.producer(maker.inputs[0])
         return self._edge_of[self.roots(tensor)[0].key]
