@@ -47,11 +47,11 @@ def get_config() -> ConfigDict:
     config.optimizer.learning_rate = 2.0**-4
     config.optimizer.momentum = 0.875
     config.optimizer.decay = 0.0
-    config.optimizer.boundaries = (800, 1200, 1400)
+    config.optimizer.boundaries = (800, 1000, 1100)
 
-    config.steps = 1500
+    config.steps = 1200
     config.seed = 0  # of initial weights, order of the data, stochastic rounding
-    config.evaluate_every = 500  # steps; the last is always evaluated and saved
-    config.checkpoint_every = 250
+    config.evaluate_every = 400  # steps; the last is always evaluated and saved
+    config.checkpoint_every = 400
     config.keep = 2  # so many of the latest checkpoints, beside the best
     return config

@@ -96,8 +96,8 @@ class BatchNorm(keras.layers.Layer):
         self.built = True
 
     def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """Returns gamma_q * x_hat_q + beta_q."""
-        if training:
+        """Returns gamma_q * x_hat_q + beta_q; a frozen layer uses its moving statistics."""
+        if training and self.trainable:
             mu = _across_replicas(tf.reduce_mean(x, [0, 1, 2]))
             sigma = self._deviation(x - mu)
             self._follow(self.moving_mu, mu)
@@ -116,6 +116,10 @@ class BatchNorm(keras.layers.Layer):
         if self.center:
             x_hat = x_hat + _on(self._beta, tf.convert_to_tensor(self.beta))
         return x_hat
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Returns the input's shape."""
+        return input_shape
 
     def _deviation(self, centred: tf.Tensor) -> tf.Tensor:
         if self.policy.norm == "l1":

@@ -144,6 +144,20 @@ class _QuantConvolution(keras.layers.Layer):
     def _output_size(self, integers: tf.Tensor) -> tuple[Any, Any] | None:
         return None
 
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Returns [N, H', W', out]; None where the input's size is not known."""
+        batch, *sizes, _ = input_shape[0]
+        outer = [self._length(size, axis) for axis, size in enumerate(sizes)]
+        return (batch, *outer, self.filters)
+
+    def _length(self, size: int | None, axis: int) -> int | None:
+        """Returns one output side, as TensorFlow's SAME and VALID define it."""
+        if size is None:
+            return None
+        stride, dilation = self.strides[axis], self.dilation_rate[axis]
+        reach = dilation * (self.kernel_shape[axis] - 1) if self.padding.lower() == "valid" else 0
+        return -(-(size - reach) // stride)
+
     def get_config(self) -> dict[str, Any]:
         """Returns what a file needs to build the layer again."""
         return {
@@ -186,10 +200,13 @@ class QuantConv2DTranspose(_QuantConvolution):
 
     def _output_size(self, integers: tf.Tensor) -> tuple[Any, Any]:
         dynamic = tf.shape(integers)
-        sizes = []
-        for axis in (1, 2):
-            size = integers.shape[axis] or dynamic[axis]
-            kernel, stride = self.kernel_shape[axis - 1], self.strides[axis - 1]
-            beyond = max(kernel - stride, 0) if self.padding == "valid" else 0
-            sizes.append(size * stride + beyond)
-        return tuple(sizes)
+        height, width = (integers.shape[axis] or dynamic[axis] for axis in (1, 2))
+        return self._length(height, 0), self._length(width, 1)
+
+    def _length(self, size: Any, axis: int) -> Any:
+        """Returns one output side, as Keras defines it for 'same' and 'valid'."""
+        if size is None:
+            return None
+        kernel, stride = self.kernel_shape[axis], self.strides[axis]
+        beyond = max(kernel - stride, 0) if self.padding.lower() == "valid" else 0
+        return size * stride + beyond

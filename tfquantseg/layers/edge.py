@@ -87,6 +87,11 @@ class QuantEdge(keras.layers.Layer):
         ]
         return (*(pair.integers for pair in pairs), pairs[0].step)
 
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Returns the shape of each tensor's integers, and that of the step."""
+        shapes = input_shape if isinstance(input_shape, list) else [input_shape]
+        return (*(tuple(shape) for shape in shapes), ())
+
     def _encode(self, x: tf.Tensor, scale: tf.Tensor) -> Quantized:
         if self._A is None:
             return Quantized(tf.identity(x), tf.constant(1.0))
@@ -129,6 +134,10 @@ class Product(keras.layers.Layer):
     def call(self, pair: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
         """Returns a float32 tensor of the shape of the integers."""
         return product(Quantized(*pair))
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Returns the shape of the integers."""
+        return input_shape[0]
 
 
 def set_evaluation_scales(model: keras.Model, scales: Scales) -> None:

@@ -40,6 +40,10 @@ class RoundOnStep(keras.layers.Layer):
         """Returns the nearest integers."""
         return round_on_step(x, round_half_up if self.rounding == "half_up" else round_half_away)
 
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Returns the input's shape."""
+        return input_shape
+
     def get_config(self) -> dict[str, Any]:
         """Returns what a file needs to build the layer again."""
         return {**super().get_config(), "rounding": self.rounding}

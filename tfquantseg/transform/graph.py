@@ -269,6 +269,13 @@ def _check(operation: Any, kind: Kind, arguments: Any) -> Kind:
         problem = f"it casts to {operation.dtype}; use 'float32'"
     elif kind == "batch_norm" and operation.axis not in (-1, 3):
         problem = f"axis is {operation.axis}; batch norm is planned over the last axis"
+    for role in ("regularizer", "constraint"):
+        for weight in ("kernel", "depthwise", "bias", "gamma", "beta"):
+            if getattr(operation, f"{weight}_{role}", None) is not None:
+                problem = (
+                    f"{weight}_{role} is set and would be lost; remove it (weight decay is "
+                    "IntegerSGD's decay=)"
+                )
     if problem:
         raise ValueError(f"{operation.name!r} ({type(operation).__name__}): {problem}.")
     return kind
