@@ -200,6 +200,28 @@ class Policy:
             decays=decays and self.decay == "in_G",
         )
 
+    def __str__(self) -> str:
+        """Returns a table: object, bits, and limit or step."""
+        gradient = "scale kept, Eq 17" if self.G_rescale else "scale dropped, Eq 18"
+        statistics = f"limit {self.BN_limit}, norm {self.norm}"
+        rows = [
+            ("W", self.k_W, f"limit {self.W_limit}"),
+            ("bias", self.k_U, f"limit {self.bias_limit}"),
+            ("A", self.k_A, f"step {self.step}, at {self.A_at}"),
+            ("E1", self.k_E1, f"step {self.step}"),
+            ("E2", self.k_E2, f"step {self.step}, at {self.E2_at}"),
+            ("G", self.k_G, f"step {self.step}, stochastic, {gradient}, in the {self.G_at}"),
+            ("U", self.k_U, "limit of its weight"),
+            ("mu", self.k_mu, statistics),
+            ("sigma", self.k_sigma, statistics),
+            ("x_hat", self.k_x_hat, f"step {self.step}"),
+            ("gamma", self.k_gamma, f"limit {self.BN_limit}"),
+            ("beta", self.k_beta, f"limit {self.BN_limit}"),
+        ]
+        lines = [f"{self.name}, rounding {self.rounding}", "object  bits   limit or step"]
+        lines += [f"{name:6}  {k or 'float':5}  {on if k else '-'}" for name, k, on in rows]
+        return "\n".join(lines)
+
     def to_dict(self) -> dict[str, Any]:
         """Returns the fields, for configurations and files."""
         return dataclasses.asdict(self)

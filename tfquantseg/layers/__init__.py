@@ -7,6 +7,7 @@ from tfquantseg.layers.convolutions import (
     QuantDepthwiseConv2D,
 )
 from tfquantseg.layers.edge import Product, QuantEdge, set_evaluation_scales
+from tfquantseg.layers.objects import object_table, objects
 from tfquantseg.layers.on_integers import QuantDropout, RoundOnStep
 
 __all__ = [
@@ -19,5 +20,7 @@ __all__ = [
     "QuantEdge",
     "RoundOnStep",
     "deviation_ratio",
+    "object_table",
+    "objects",
     "set_evaluation_scales",
 ]

@@ -12,6 +12,7 @@ from typing import Any, Literal, TextIO
 import tensorflow as tf
 from ml_collections import ConfigDict
 
+from tfquantseg.layers import object_table
 from tfquantseg.training import checkpoints, parts, recipe, whole, workdir
 from tfquantseg.training.evaluation import Evaluation, Evaluator
 from tfquantseg.training.log import Log
@@ -85,6 +86,7 @@ class _Run:
         if newest:
             checkpoints.restore(newest, self._model, self._optimizer, as_saved)
         self._done = newest.step if newest else 0
+        whole.write_whole(path / workdir.OBJECTS, object_table(self._model).encode())
         self._step = training_step(
             self._model,
             parts.loss(config),

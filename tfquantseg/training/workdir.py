@@ -1,6 +1,7 @@
 """The work directory of one run: its config, its lock, its files.
 
     config.json      the resolved config, written once
+    objects.txt      bits, limit and step of every quantized object, layer by layer
     log.csv          one row a step                          (log.py)
     scores.json      the scores, once the run has finished
     checkpoints/     the last few and the best               (checkpoints.py)
@@ -24,6 +25,7 @@ from tfquantseg.training import whole
 from tfquantseg.training.recipe import first_difference
 
 CONFIG = "config.json"
+OBJECTS = "objects.txt"
 LOG = "log.csv"
 SCORES = "scores.json"
 CHECKPOINTS = "checkpoints"
