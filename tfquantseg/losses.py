@@ -6,10 +6,11 @@ ignore label, over the whole batch. A batch without a valid pixel has loss 0 and
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 
 import tensorflow as tf
+
+from tfquantseg.names import unknown_name
 
 Loss = Callable[..., tf.Tensor]
 
@@ -66,9 +67,7 @@ def get(name: str) -> Loss:
         ValueError: The name is not known.
     """
     if name not in _LOSSES:
-        nearest = difflib.get_close_matches(name, _LOSSES, n=1)
-        hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
-        raise ValueError(f"Unknown loss {name!r}; accepted: {', '.join(_LOSSES)}.{hint}")
+        raise unknown_name("loss", name, _LOSSES)
     return _LOSSES[name]
 
 

@@ -6,11 +6,11 @@ norm's mu, sigma, x_hat, gamma and beta. ``k_X = None`` leaves X in float32.
 """
 
 import dataclasses
-import difflib
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
+from tfquantseg.names import closest
 from tfquantseg.numerics import Scaled, Uniform
 
 _CHOICES: dict[str, tuple[object, ...]] = {
@@ -379,5 +379,5 @@ class Rules:
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.4)
-    return f" (did you mean {close[0]!r}?)" if close else ""
+    meant = closest(name, known)
+    return f" (did you mean {meant!r}?)" if meant else ""

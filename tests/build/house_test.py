@@ -22,6 +22,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "metrics": set(),
     "schedules": set(),
 }
+for part in MAY_IMPORT:
+    MAY_IMPORT[part].add("names")
+MAY_IMPORT["names"] = set()
 MAY_IMPORT["training"] = set(MAY_IMPORT)
 MAY_IMPORT["analysis"] = set(MAY_IMPORT)
 MAY_IMPORT["cli"] = set(MAY_IMPORT)

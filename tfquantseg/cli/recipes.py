@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import runpy
 from collections.abc import Sequence
@@ -12,6 +11,7 @@ from typing import Any
 from absl import flags
 from ml_collections import config_flags
 
+from tfquantseg.names import closest
 from tfquantseg.training.recipe import plain, unknown_key
 
 DEFAULT = "digits"
@@ -79,8 +79,8 @@ def _chosen(argv: list[str]) -> Path:
     path = Path(paths[-1]) if paths else shipped()[DEFAULT]
     if not path.is_file():
         names = list(shipped())
-        nearest = difflib.get_close_matches(path.stem, names, n=1)
-        hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
+        meant = closest(path.stem, names)
+        hint = f" Did you mean {meant!r}?" if meant else ""
         raise FileNotFoundError(
             f"There is no recipe {str(path)!r} in {Path.cwd()}. Give a file, or one of the recipes "
             f"that come with the project: {', '.join(names)}.{hint}"

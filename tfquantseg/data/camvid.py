@@ -22,8 +22,8 @@ import pathlib
 import numpy as np
 
 from tfquantseg.data import image_files
-from tfquantseg.data.names import unknown_name
 from tfquantseg.data.segmentation import Example, Pair, SegmentationData
+from tfquantseg.names import unknown_name
 
 SPLITS = ("train", "val", "test")
 CLASSES = (

@@ -20,8 +20,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from tfquantseg.data.names import unknown_name
 from tfquantseg.data.segmentation import Bytes, Example, Pair, SegmentationData
+from tfquantseg.names import unknown_name
 
 Floats = npt.NDArray[np.floating[Any]]
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from tfquantseg.data import camvid, digits
 from tfquantseg.data.cache import in_memory
-from tfquantseg.data.names import unknown_name
 from tfquantseg.data.segmentation import SegmentationData
+from tfquantseg.names import unknown_name
 
 _LOADERS: dict[str, Callable[..., SegmentationData]] = {
     "camvid": camvid.load,

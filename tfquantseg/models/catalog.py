@@ -1,14 +1,14 @@
 """Builds a model by its name, as a configuration file gives it."""
 
-import difflib
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import keras
 
 from tfquantseg.models.fcn8s import fcn8s_vgg16
 from tfquantseg.models.residual_unet import residual_unet
+from tfquantseg.names import unknown_name
 
 _MODELS: dict[str, Callable[..., keras.Model]] = {
     "fcn8s_vgg16": fcn8s_vgg16,
@@ -36,20 +36,12 @@ def build(name: str, **arguments: Any) -> keras.Model:
             whatever the model's own function refuses.
     """
     if name not in _MODELS:
-        raise _unknown("model", name, _MODELS)
+        raise unknown_name("model", name, _MODELS)
     parameters = inspect.signature(_MODELS[name]).parameters
     for argument in arguments:
         if argument not in parameters:
-            raise _unknown(f"argument of model {name!r}", argument, parameters)
+            raise unknown_name(f"argument of model {name!r}", argument, parameters)
     for parameter in parameters.values():
         if parameter.default is parameter.empty and parameter.name not in arguments:
             raise ValueError(f"Model {name!r} needs the argument {parameter.name!r}; give it.")
     return _MODELS[name](**arguments)
-
-
-def _unknown(kind: str, received: str, accepted: Iterable[str]) -> ValueError:
-    """Makes the error for an unknown name, which says what was probably meant."""
-    known = sorted(accepted)
-    nearest = difflib.get_close_matches(received, known, n=1)
-    hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
-    return ValueError(f"Unknown {kind} {received!r}; accepted: {', '.join(known)}.{hint}")

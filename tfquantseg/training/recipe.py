@@ -7,12 +7,13 @@ the form in which a work directory and each checkpoint keep it.
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict
+
+from tfquantseg.names import closest
 
 _PARTS: dict[str, tuple[str, ...]] = {
     "model": ("name", "args"),
@@ -99,9 +100,9 @@ def unknown_key(received: str, accepted: Iterable[str]) -> ValueError:
     parent, _, last = received.rpartition(".")
     siblings = [key for key in known if parent and key.rpartition(".")[0] == parent]
     # A right name in a wrong place is nearer than a similar one in the right place.
-    nearest = [key for key in known if key.rpartition(".")[2] == last]
-    nearest = nearest or difflib.get_close_matches(received, siblings or known, n=1)
-    hint = f" Did you mean 'config.{nearest[0]}'?" if nearest else ""
+    same = [key for key in known if key.rpartition(".")[2] == last]
+    meant = same[0] if same else closest(received, siblings or known)
+    hint = f" Did you mean 'config.{meant}'?" if meant else ""
     names = ", ".join(siblings or known)
     return ValueError(f"Unknown config key 'config.{received}'.{hint} Accepted: {names}.")
 

@@ -2,11 +2,12 @@
 
 import collections
 import dataclasses
-import difflib
 from typing import Any, Literal
 
 import keras
 from keras import tree
+
+from tfquantseg.names import closest
 
 Kind = Literal[
     "input",
@@ -212,11 +213,11 @@ def _kind(operation: Any, arguments: Any) -> Kind:
     kind = _KINDS.get(operation_type) or _kind_of_op(operation)
     if kind is None:
         names = [known.__name__ for known in _KINDS]
-        near = difflib.get_close_matches(operation_type.__name__, names, n=1)
+        near = closest(operation_type.__name__, names)
         raise ValueError(
             f"{operation.name!r}: no plan for operations of type "
             f"{operation_type.__module__}.{operation_type.__name__}"
-            f"{f' (did you mean {near[0]}?)' if near else ''}. Known are "
+            f"{f' (did you mean {near}?)' if near else ''}. Known are "
             f"{', '.join(sorted(names))}; register another with "
             "tfquantseg.transform.register(type, kind)."
         )

@@ -1,6 +1,6 @@
 """The error for an unknown name."""
 
-from tfquantseg.data.names import unknown_name
+from tfquantseg.names import unknown_name
 
 
 def test_the_nearest_name_is_offered() -> None:

@@ -1,0 +1,29 @@
+"""Names that are not known: which known one was probably meant."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+def closest(received: str, accepted: Iterable[str]) -> str | None:
+    """Returns the accepted name that is most like the received one, None if none is like it."""
+    found = difflib.get_close_matches(received, list(accepted), n=1, cutoff=0.4)
+    return found[0] if found else None
+
+
+def unknown_name(kind: str, received: str, accepted: Iterable[str]) -> ValueError:
+    """Makes the error for an unknown name.
+
+    Args:
+        kind: What the name names, as in "Unknown `kind` 'trian'".
+        received: The name that is not known.
+        accepted: All names that are.
+
+    Returns:
+        A `ValueError` to raise.
+    """
+    names = sorted(accepted)
+    meant = closest(received, names)
+    hint = f" Did you mean {meant!r}?" if meant else ""
+    return ValueError(f"Unknown {kind} {received!r}; accepted: {', '.join(names)}.{hint}")
