@@ -9,7 +9,6 @@ from ml_collections import ConfigDict
 from tfquantseg.cli import recipes
 
 # ml_collections 1.1 loads recipes by a method that a later Python is going to drop.
-pytestmark = pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarning")
 
 
 def _parsed(*argv: str) -> ConfigDict:

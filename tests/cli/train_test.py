@@ -7,13 +7,6 @@ import pytest
 
 from tfquantseg.cli import evaluate, train
 
-pytestmark = [
-    # Keras 3.15 converts its variables in a way that NumPy 2 is going to refuse.
-    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
-    # ml_collections 1.1 loads recipes by a method that a later Python is going to drop.
-    pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarning"),
-]
-
 TINY = (
     "--config=digits",
     "--config.policy=FLOAT",

@@ -117,7 +117,6 @@ def test_encoder_features_are_the_originals_times_a_factor(with_hed: keras.Model
 
 
 # Keras saves a variable through NumPy's older protocol.
-@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 def test_a_local_encoder_file(untrained: keras.Model, tmp_path: pathlib.Path) -> None:
     path = str(tmp_path / "encoder.weights.h5")
     keras.applications.VGG16(weights=None, include_top=False).save_weights(path)

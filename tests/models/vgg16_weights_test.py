@@ -13,7 +13,6 @@ from tfquantseg.models import vgg16_weights
 from tfquantseg.models.preprocessing import PREPROCESSINGS, Preprocessing
 
 # Keras saves a variable through NumPy's older protocol.
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,6 @@ from tfquantseg.training import checkpoints
 CONFIG = {"seed": 0}
 
 # Keras 3.15 converts its variables in a way that NumPy 2 is going to refuse.
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 
 def _built(width: int = 3) -> tuple[keras.Model, IntegerSGD]:

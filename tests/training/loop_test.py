@@ -19,7 +19,6 @@ from tfquantseg.training.evaluation import load_model
 from tfquantseg.training.loop import train
 
 # Keras 3.15 converts its variables in a way that NumPy 2 is going to refuse.
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 _RUN = """
 import pathlib, sys

@@ -27,14 +27,19 @@ def write(folder: Path, taps: Mapping[str, Mapping[str, np.ndarray]]) -> int:
         FileExistsError: the folder holds something.
         OSError: it can't be written.
     """
-    if folder.exists() and any(folder.iterdir()):
-        raise FileExistsError(f"{folder} holds files already; name a new folder for --dump.")
+    check_free(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with whole_folder(folder) as unfinished:
         for name, pair in taps.items():
             arrays: dict[str, Any] = _arrays(pair)
             np.savez(unfinished / f"{name.replace('/', '.')}.npz", **arrays)
     return len(taps)
+
+
+def check_free(folder: Path) -> None:
+    """Raises FileExistsError if a folder holds something, which `write` would refuse."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise FileExistsError(f"{folder} holds files already; name a new folder for --dump.")
 
 
 def _arrays(pair: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

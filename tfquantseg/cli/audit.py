@@ -45,10 +45,14 @@ def _define(values: flags.FlagValues, argv: list[str]) -> None:
 def _audit(values: flags.FlagValues) -> int:
     from tfquantseg.analysis import golden
     from tfquantseg.analysis.audit import audit
-    from tfquantseg.training import parts, whole
+    from tfquantseg.training import parts, recipe, whole
     from tfquantseg.training.step import training_batches
 
+    dump = values["dump"].value
+    if dump is not None:
+        golden.check_free(Path(dump))
     config = values.config
+    recipe.check(config)
     parts.deterministic(config.seed)
     data = parts.data(config, config.data.train)
     model = parts.model(config, len(data.classes))
@@ -56,7 +60,6 @@ def _audit(values: flags.FlagValues) -> int:
     optimizer.build(model.trainable_variables)
     loss = parts.loss(config)
     images, labels = next(training_batches(config, data, 0))
-    dump = values["dump"].value
     result = audit(
         model,
         lambda y, logits: loss(y, logits, data.ignore_label),
