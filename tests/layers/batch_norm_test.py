@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tests.numerics import reference
 from tests.two_devices import DEVICES, on_two_devices
-from tfquantseg.layers import BatchNorm, deviation_ratio
+from tfquantseg.layers import BatchNorm, clipped_statistics, deviation_ratio
 from tfquantseg.policy import FLOAT, INTEGER, PAPER_FCN, Policy
 
 NORMS = ("l1", "l2")
@@ -242,7 +242,7 @@ def test_the_optimizer_is_told_each_variables_limit():
     layer = layer_of(INTEGER, gamma_limit=4.0, beta_limit=8.0)
     assert layer.gamma.update_rule == INTEGER.update_rule(4.0, -1, decays=False)
     assert layer.beta.update_rule == INTEGER.update_rule(8.0, -1, decays=False)
-    assert len(layer.non_trainable_variables) == 2
+    assert len(layer.non_trainable_variables) == 3
 
 
 # Several devices.
@@ -293,3 +293,17 @@ def test_two_replicas_compute_what_one_does_on_the_whole_batch():
         np.testing.assert_allclose(got["to_x"], to_x, rtol=1e-4, atol=1e-5)
         np.testing.assert_allclose(got["mu"], np.tile(layer.moving_mu.numpy(), 2), atol=1e-6)
         np.testing.assert_allclose(got["sigma"], np.tile(layer.moving_sigma.numpy(), 2), atol=1e-6)
+
+
+def test_clipped_statistics_are_counted_and_named() -> None:
+    image = keras.Input((4, 4, 2))
+    model = keras.Model(image, BatchNorm(INTEGER, mu_limit=1.0, sigma_limit=1.0, name="bn")(image))
+    x = np.random.default_rng(0).normal(size=(8, 4, 4, 2)).astype(np.float32)
+    model(x, training=True)
+    assert clipped_statistics(model) == {}
+    model(x + np.array([0, 5], np.float32), training=True)  # mu of one channel of two
+    assert clipped_statistics(model) == {"bn": 0.5}
+    model(x * np.array([9, 9], np.float32), training=True)  # sigma of both
+    assert clipped_statistics(model) == {"bn": 1.0}
+    model(x, training=False)
+    assert clipped_statistics(model) == {"bn": 1.0}  # of the last training step

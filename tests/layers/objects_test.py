@@ -52,7 +52,7 @@ def test_limits_and_steps_are_those_of_the_layers() -> None:
     assert rows["grid_A", "A"] == "step 0.0078125"  # 1/128, the grid of the pixels
     limits = model.get_layer("first").W_limit
     assert rows["first", "W"] == f"limit {min(limits):g} to {max(limits):g}, one a channel"
-    assert rows["bn", "mu"] == "limit 8"
+    assert rows["bn", "mu"] == "limit 64"
     assert rows["relu_A", "A"].startswith("step max/127 of the batch")
     assert isinstance(model.get_layer("relu_A"), QuantEdge)
 

@@ -78,12 +78,12 @@ def test_no_bias_needs_no_limit() -> None:
 
 
 def test_limits_of_batch_norm() -> None:
-    values = {"mu": [-3.0], "sigma": [0.1], "gamma": [0.9], "beta": [-5.0]}
+    values = {"mu": [-30.0], "sigma": [0.1], "gamma": [0.9], "beta": [-5.0]}
     limits = batch_norm_limits("bn", {k: np.array(v) for k, v in values.items()}, INTEGER)
-    # mu 4 * 3 -> 16; sigma at least 8; gamma 2 * 0.9 -> 2; beta 2 * 5 -> 16.
+    # mu 4 * 30 -> 128; sigma at least 16; gamma 2 * 0.9 -> 2; beta 2 * 5 -> 16.
     assert limits == {
-        "mu_limit": 16.0,
-        "sigma_limit": 8.0,
+        "mu_limit": 128.0,
+        "sigma_limit": 16.0,
         "gamma_limit": 2.0,
         "beta_limit": 16.0,
     }

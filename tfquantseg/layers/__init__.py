@@ -1,6 +1,6 @@
 """Keras layers over the numerics: nodes own W, bias and E2; edges own A and E1."""
 
-from tfquantseg.layers.batch_norm import BatchNorm, deviation_ratio
+from tfquantseg.layers.batch_norm import BatchNorm, clipped_statistics, deviation_ratio
 from tfquantseg.layers.convolutions import (
     QuantConv2D,
     QuantConv2DTranspose,
@@ -19,6 +19,7 @@ __all__ = [
     "QuantDropout",
     "QuantEdge",
     "RoundOnStep",
+    "clipped_statistics",
     "deviation_ratio",
     "object_table",
     "objects",

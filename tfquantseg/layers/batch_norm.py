@@ -30,6 +30,7 @@ class BatchNorm(keras.layers.Layer):
         policy: where the grids come from; its limits for mu, sigma, gamma and beta are given as
             ``mu_limit`` ... because "fit" has been resolved from the weights taken over.
         momentum: share of the old moving statistics that one training step keeps.
+        clipped: share of the channels whose mu or sigma was clipped in the last training step.
         epsilon: added to sigma, as in Eq 12 (not to the variance).
         quantize_error: whether E2 is quantized at x_hat.
     """
@@ -93,6 +94,9 @@ class BatchNorm(keras.layers.Layer):
             name="moving_sigma",
             aggregation="mean",
         )
+        self.clipped = self.add_weight(
+            shape=(), initializer="zeros", trainable=False, name="clipped", aggregation="mean"
+        )
         self.built = True
 
     def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
@@ -102,6 +106,7 @@ class BatchNorm(keras.layers.Layer):
             sigma = self._deviation(x - mu)
             self._follow(self.moving_mu, mu)
             self._follow(self.moving_sigma, sigma)
+            self.clipped.assign(self._share_clipped(mu, sigma))
         else:
             mu = tf.convert_to_tensor(self.moving_mu)
             sigma = tf.convert_to_tensor(self.moving_sigma)
@@ -116,6 +121,15 @@ class BatchNorm(keras.layers.Layer):
         if self.center:
             x_hat = x_hat + _on(self._beta, tf.convert_to_tensor(self.beta))
         return x_hat
+
+    def _share_clipped(self, mu: tf.Tensor, sigma: tf.Tensor) -> tf.Tensor:
+        """Returns the share of the channels whose mu or sigma lies beyond its limit."""
+        beyond = tf.zeros_like(mu, tf.bool)
+        if self._mu is not None:
+            beyond |= tf.abs(mu) > self.limits["mu_limit"]
+        if self._sigma is not None:
+            beyond |= sigma > self.limits["sigma_limit"]
+        return tf.reduce_mean(tf.cast(beyond, tf.float32))
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """Returns the input's shape."""
@@ -145,6 +159,20 @@ class BatchNorm(keras.layers.Layer):
             "scale": self.scale,
             "quantize_error": self.quantize_error,
         }
+
+
+def clipped_statistics(model: keras.Model) -> dict[str, float]:
+    """Returns, by batch norm's name, the share of channels clipped in the last training step.
+
+    Only layers that clipped any are listed. Their limits are too small for what they see: use a
+    larger ``BN_limit``.
+    """
+    shares = {
+        layer.name: float(layer.clipped.numpy())
+        for layer in model.layers
+        if isinstance(layer, BatchNorm)
+    }
+    return {name: share for name, share in shares.items() if share > 0}
 
 
 def deviation_ratio(norm: str) -> float:

@@ -12,7 +12,7 @@ from typing import Any, Literal, TextIO
 import tensorflow as tf
 from ml_collections import ConfigDict
 
-from tfquantseg.layers import object_table
+from tfquantseg.layers import clipped_statistics, object_table
 from tfquantseg.training import checkpoints, parts, recipe, whole, workdir
 from tfquantseg.training.evaluation import Evaluation, Evaluator
 from tfquantseg.training.log import Log
@@ -155,6 +155,11 @@ class _Run:
             f"image {scores.miou_per_image:.2%}, pixels {scores.pixel_accuracy:.2%} "
             f"({evaluation.scales} activation scales)"
         )
+        for name, share in clipped_statistics(self._model).items():
+            self._progress.say(
+                f"{name}: mu or sigma of {share:.1%} of the channels is clipped at its limit; see "
+                f"{self._path / workdir.OBJECTS}."
+            )
         return evaluation
 
     def _check_finite(self, result: StepResult) -> None:

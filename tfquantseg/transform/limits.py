@@ -15,7 +15,7 @@ from tfquantseg.policy import Policy
 
 _LEAST_BIAS = 4.0
 _LEAST_AFFINE = 2.0
-_LEAST_STATISTICS = 8.0
+_LEAST_STATISTICS = {"mu": 64.0, "sigma": 16.0}
 
 
 def smallest_limit(magnitude: float, bits: int) -> float:
@@ -98,8 +98,9 @@ def batch_norm_limits(
 ) -> dict[str, float]:
     """Returns mu_limit, sigma_limit, gamma_limit and beta_limit.
 
-    Where they are to fit: statistics get four times their largest and at least 8, since a new
-    network's have not been seen yet; gamma and beta twice their largest and at least 2.
+    Where they are to fit: statistics get four times their largest and at least 64 (mu) and 16
+    (sigma), since a new network's have not been seen yet; gamma and beta twice their largest and
+    at least 2.
 
     Args:
         name: the layer's name, for messages.
@@ -115,8 +116,8 @@ def batch_norm_limits(
         most, bits = float(np.abs(value).max()), getattr(policy, f"k_{key}") or 24
         if not isinstance(policy.BN_limit, str):
             limits[f"{key}_limit"] = _fixed(name, key, most, policy.BN_limit, bits)
-        elif key in ("mu", "sigma"):
-            limits[f"{key}_limit"] = max(_LEAST_STATISTICS, smallest_limit(4 * most, bits))
+        elif key in _LEAST_STATISTICS:
+            limits[f"{key}_limit"] = max(_LEAST_STATISTICS[key], smallest_limit(4 * most, bits))
         else:
             limits[f"{key}_limit"] = max(_LEAST_AFFINE, smallest_limit(2 * most, bits))
     return limits
