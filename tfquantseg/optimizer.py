@@ -56,6 +56,9 @@ class IntegerSGD(keras.optimizers.Optimizer):
                     "use decay=, which is added to the gradient."
                 )
         super().__init__(learning_rate=learning_rate, name=name, **kwargs)
+        for argument, value in (("momentum", momentum), ("decay", decay)):
+            if not isinstance(value, int | float):
+                raise ValueError(f"{argument} must be a number, received {value!r}.")
         if not 0 <= momentum < 1:
             raise ValueError(f"momentum must be from 0 to below 1, received {momentum!r}.")
         if not 0 <= decay < math.inf:

@@ -21,6 +21,7 @@ _CHOICES: dict[str, tuple[object, ...]] = {
     "rounding": ("half_up", "half_away"),
     "norm": ("l1", "l2"),
     "decay": ("in_G", "off"),
+    "G_rescale": (True, False),
 }
 _FITS = {"W_limit": ("per_tensor", "per_channel"), "bias_limit": ("fit",), "BN_limit": ("fit",)}
 _V_LIMIT = 2.0**-4
@@ -306,7 +307,7 @@ def preset(name: str) -> Policy:
     """
     if name not in _PRESETS:
         raise ValueError(
-            f"no preset is called {name!r}{_nearest(name, _PRESETS)}; "
+            f"no preset is called {name!r}{_nearest(str(name), _PRESETS)}; "
             f"there are {', '.join(_PRESETS)}."
         )
     return _PRESETS[name]
@@ -333,7 +334,12 @@ class Rules:
         """Checks the patterns."""
         if not self.rules:
             raise ValueError("rules are empty; give at least (('.*', policy),).")
-        for pattern, _ in self.rules:
+        for pattern, policy in self.rules:
+            if not isinstance(policy, Policy):
+                raise ValueError(
+                    f"rule {pattern!r} must name a Policy, received {policy!r}; a preset is "
+                    f"preset(NAME) with NAME one of {', '.join(_PRESETS)}."
+                )
             try:
                 re.compile(pattern)
             except re.error as error:
@@ -344,7 +350,14 @@ class Rules:
     @classmethod
     def of(cls, choice: "Policy | Rules") -> "Rules":
         """Returns rules, a lone policy becoming the rule for every layer."""
-        return choice if isinstance(choice, Rules) else cls(((".*", choice),))
+        if isinstance(choice, Policy):
+            return cls(((".*", choice),))
+        if not isinstance(choice, Rules):
+            raise ValueError(
+                f"rules must be a Policy or Rules, received {choice!r}; a preset is "
+                f"preset(NAME) with NAME one of {', '.join(_PRESETS)}."
+            )
+        return choice
 
     def policy_for(self, layer: str) -> Policy:
         """Returns the policy of the first rule that matches this layer name.

@@ -145,7 +145,9 @@ class BatchNorm(keras.layers.Layer):
 
     def _follow(self, moving: keras.Variable, batch: tf.Tensor) -> None:
         old = tf.convert_to_tensor(moving)
-        moving.assign(self.momentum * old + (1 - self.momentum) * tf.stop_gradient(batch))
+        followed = self.momentum * old + (1 - self.momentum) * tf.stop_gradient(batch)
+        # One batch that is not finite must not spoil what evaluation uses ever after.
+        moving.assign(tf.where(tf.math.is_finite(batch), followed, old))
 
     def get_config(self) -> dict[str, Any]:
         """Returns what a file needs to build the layer again."""

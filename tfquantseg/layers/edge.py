@@ -70,7 +70,7 @@ class QuantEdge(keras.layers.Layer):
 
     def call(self, x: Any, training: bool = False) -> tuple[tf.Tensor, ...]:
         """Returns the integers of each tensor, and their step."""
-        tensors = list(x) if isinstance(x, list | tuple) else [x]
+        tensors = [tf.cast(t, tf.float32) for t in (x if isinstance(x, list | tuple) else [x])]
         if len(tensors) != len(self.quantize_error):
             raise ValueError(
                 f"{self.name}: quantize_error names {len(self.quantize_error)} tensors, received "
@@ -98,7 +98,8 @@ class QuantEdge(keras.layers.Layer):
         if self.fixed_scale is not None:
             # The device's whole range: 128 steps below zero, 127 above.
             step = tf.constant(self.fixed_scale / 128.0)
-            return Quantized(tf.clip_by_value(tf.round(x / step), -128.0, 127.0), step)
+            integers = tf.clip_by_value(tf.round(x / step), -128.0, 127.0)
+            return Quantized(tf.where(tf.math.is_finite(x), integers, float("nan")), step)
         return self._A.encode(x, scale=scale)
 
     def _scale(self, tensors: list[tf.Tensor], training: bool) -> tf.Tensor:
@@ -111,7 +112,9 @@ class QuantEdge(keras.layers.Layer):
         running = tf.convert_to_tensor(self.running_scale)
         if training:
             moved = RUNNING_MOMENTUM * running + (1 - RUNNING_MOMENTUM) * dynamic
-            self.running_scale.assign(tf.where(running > 0, moved, dynamic))
+            followed = tf.where(running > 0, moved, dynamic)
+            # One batch that is not finite must not spoil what evaluation uses ever after.
+            self.running_scale.assign(tf.where(tf.math.is_finite(dynamic), followed, running))
             return dynamic
         if self.evaluation_scales == "dynamic":
             return dynamic

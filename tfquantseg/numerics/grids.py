@@ -130,6 +130,13 @@ def _check_bits(bits: object, most: int) -> None:
         raise ValueError(f"bits must be an integer from 2 to {most}, received {bits!r}.")
 
 
+def _check_flags(grid: "Scaled") -> None:
+    for name in ("stochastic", "rescale"):
+        value = getattr(grid, name)
+        if not isinstance(value, bool):
+            raise ValueError(f"{name} must be True or False, received {value!r}.")
+
+
 def _check_choice(name: str, value: str, accepted: Sequence[str]) -> None:
     if value not in accepted:
         raise ValueError(f"{name} must be one of {', '.join(accepted)}, received {value!r}.")
@@ -166,9 +173,14 @@ class Uniform:
         """Checks the fields and keeps a vector of limits as a tuple."""
         _check_bits(self.bits, MAX_BITS)
         _check_choice("rounding", self.rounding, ("half_up", "half_away"))
-        array = np.asarray(self.limit, np.float64)
+        try:
+            array = np.asarray(self.limit, np.float64)
+        except (TypeError, ValueError):
+            array = np.empty(0)
+        if isinstance(self.limit, str | bool):
+            array = np.empty(0)
         if array.ndim > 1 or array.size == 0:
-            raise ValueError(f"limit must be a number or a vector, received shape {array.shape}.")
+            raise ValueError(f"limit must be a number or a vector, received {self.limit!r}.")
         for limit in array.ravel().tolist():
             if not (2.0**-100 <= limit <= 2.0**100 and math.frexp(limit)[0] == 0.5):
                 raise ValueError(
@@ -243,6 +255,7 @@ class Scaled:
 
     def __post_init__(self) -> None:
         """Checks the fields."""
+        _check_flags(self)
         _check_bits(self.bits, MAX_STOCHASTIC_BITS if self.stochastic else MAX_BITS)
         _check_choice("step", self.step, ("max/128", "max/127"))
         _check_choice("rounding", self.rounding, ("half_up", "half_away"))
@@ -268,6 +281,8 @@ class Scaled:
         if self.stochastic != (seed is not None):
             need = "needs seed=(a, b)" if self.stochastic else "takes no seed"
             raise ValueError(f"{self} {need}, received {seed!r}.")
+        if seed is not None and (not isinstance(seed, tuple | list) or len(seed) != 2):
+            raise ValueError(f"seed must be two integers (a, b), received {seed!r}.")
         x = tf.convert_to_tensor(x, tf.float32)
         scale = largest_magnitude(x) if scale is None else tf.convert_to_tensor(scale, tf.float32)
         unit = tf.where(scale >= _LEAST_SCALE, scale, 1.0)

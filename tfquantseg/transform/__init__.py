@@ -2,6 +2,7 @@
 
 import keras
 
+from tfquantseg.layers import QuantEdge
 from tfquantseg.policy import Policy, Rules
 from tfquantseg.transform.flatten import count_convolutions, flatten
 from tfquantseg.transform.graph import read_graph, register
@@ -22,7 +23,12 @@ def plan(model: keras.Model, rules: Policy | Rules) -> Plan:
     Raises:
         ValueError: an operation with no plan, a rule that is never used.
     """
-    return Plan(read_graph(flatten(model)), Rules.of(rules))
+    rules = Rules.of(rules)
+    if not isinstance(model, keras.Model):
+        raise ValueError(f"model must be a keras.Model, received a {type(model).__name__}.")
+    if any(isinstance(layer, QuantEdge) for layer in model._flatten_layers()):
+        raise ValueError(f"{model.name!r} is quantized already; give the float model.")
+    return Plan(read_graph(flatten(model)), rules)
 
 
 def quantize(model: keras.Model, rules: Policy | Rules) -> keras.Model:
@@ -37,8 +43,9 @@ def quantize(model: keras.Model, rules: Policy | Rules) -> keras.Model:
 
     Returns:
         A functional model with the same inputs and outputs (float32), its weights carried over.
-        It trains with ``compile`` and ``fit`` (use `tfquantseg.optimizer.IntegerSGD`), saves to
-        ``.keras`` and loads again after ``import tfquantseg.layers``.
+        It trains with ``compile`` and ``fit``, saves to ``.keras`` and loads again after ``import
+        tfquantseg.layers``. Use `tfquantseg.optimizer.IntegerSGD`: other optimizers move master
+        weights off their grids.
 
     Raises:
         ValueError: an operation with no plan, a rule that is never used, weights beyond a fixed

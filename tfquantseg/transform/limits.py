@@ -15,6 +15,7 @@ from tfquantseg.policy import Policy
 
 _LEAST_BIAS = 4.0
 _LEAST_AFFINE = 2.0
+_MOST = 2.0**30  # products of two tensors with such limits are still far from float32's end
 _LEAST_STATISTICS = {"mu": 64.0, "sigma": 16.0}
 
 
@@ -137,3 +138,9 @@ def _fixed(name: str, what: str, most: float, limit: float, bits: int) -> float:
 def _check_finite(name: str, what: str, values: np.ndarray | Sequence[float]) -> None:
     if not np.isfinite(values).all():
         raise ValueError(f"{name!r}: {what} holds NaN or infinity; it can't be put on a grid.")
+    most = float(np.abs(values).max(initial=0))
+    if most > _MOST:
+        raise ValueError(
+            f"{name!r}: {what} reaches {most:.4g}; grids hold {_MOST:.4g} at most. Rescale the "
+            "layer, or train it anew."
+        )

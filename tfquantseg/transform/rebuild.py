@@ -84,7 +84,7 @@ class _Builder:
             return self.raw(tensor)
         if id(tensor) not in self._values:
             name = f"{self._plan.graph.producer(tensor).label}_product"
-            self._values[id(tensor)] = Product(name=name)(self.pair(tensor))
+            self._values[id(tensor)] = Product(name=name, dtype="float32")(self.pair(tensor))
         return self._values[id(tensor)]
 
     def raw(self, tensor: Any) -> Any:
@@ -109,7 +109,7 @@ class _Builder:
         moved = self._apply(call, {id(call.inputs[0]): integers})
         if call.kind == "average":
             rounding = self._plan.policy(call).rounding
-            moved = RoundOnStep(rounding, name=f"{call.label}_rounded")(moved)
+            moved = RoundOnStep(rounding, name=f"{call.label}_rounded", dtype="float32")(moved)
         return moved, step
 
     def _member(self, call: Call, tensor: Any) -> tuple[Any, Any]:
@@ -134,6 +134,7 @@ class _Builder:
             quantize_error=[root.quantizes_error for root in edge.roots],
             fixed_scale=edge.fixed_scale,
             name=edge.name,
+            dtype="float32",
         )
 
     def _edge_inputs(self, edge: Edge) -> Any:
@@ -181,7 +182,11 @@ class _Builder:
             if isinstance(operation, keras.layers.SpatialDropout2D):
                 noise_shape = (None, 1, 1, None)
             self._layers[id(operation)] = QuantDropout(
-                operation.rate, noise_shape, operation.seed, name=operation.name
+                operation.rate,
+                noise_shape,
+                operation.seed,
+                name=operation.name,
+                dtype="float32",
             )
         return self._layers[id(operation)]
 
@@ -207,6 +212,7 @@ class _Builder:
             error_grid=node.error_grid,
             trainable=operation.trainable,
             name=operation.name,
+            dtype="float32",
         )
         self._layers[id(operation)] = layer
         output = layer(pair)
@@ -245,6 +251,7 @@ class _Builder:
             quantize_error=policy.E2_at == "x_hat" or node is None,
             trainable=operation.trainable,
             name=operation.name,
+            dtype="float32",
         )
         self._layers[id(operation)] = layer
         output = layer(x)
