@@ -8,7 +8,8 @@ digits over its real photographs. Every operand of every convolution, forward an
     ./bazelw run //tools:train -- --config=configs/digits.py --config.policy=FLOAT \
         --workdir=/tmp/digits-float
 
-Time: to be measured. Score on the held-out scenes (val): to be measured.
+Time: about 3 minutes on 2 cores. Score on the held-out scenes (val), mean of three seeds: mIoU 86.6
+(INTEGER), 87.3 (FLOAT); see docs/results/digits.md.
 """
 
 from ml_collections import ConfigDict

@@ -55,3 +55,18 @@ def test_an_unknown_policy_is_answered_with_the_nearest(
 ) -> None:
     assert audit.main(["audit", *SMALL, "--config.policy=INTEGR"]) == 2
     assert "did you mean 'INTEGER'?" in capsys.readouterr().err
+
+
+def test_a_file_that_cannot_be_written_is_refused_before_the_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    to = tmp_path / "missing" / "audit.json"
+    # The data set, which does not exist, would be met next.
+    assert audit.main(["audit", *SMALL, f"--json={to}", "--config.data.name=none"]) == 2
+    assert f"There is no such folder to write to: {to.parent}." in capsys.readouterr().err
+
+
+def test_a_size_that_does_not_fit_the_model_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    argv = [*SMALL[:3], "--config.data.size=(60, 60)", "--config.data.multiple=1"]
+    assert audit.main(["audit", *argv]) == 2
+    assert "accepted are sides that are multiples of 8" in capsys.readouterr().err

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.training.tiny import config
 from tfquantseg.cli import evaluate
+from tfquantseg.training import recipe
 
 
 def _error(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
@@ -23,7 +25,7 @@ def test_a_folder_that_is_no_workdir(tmp_path: Path, capsys: pytest.CaptureFixtu
 
 
 def test_a_workdir_without_a_checkpoint(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "config.json").write_text(json.dumps({"seed": 0}))
+    (tmp_path / "config.json").write_text(json.dumps(recipe.plain(config())))
     shown = _error(capsys, f"--workdir={tmp_path}")
     assert shown.startswith(f"Error: {tmp_path}/checkpoints holds no checkpoint yet")
 
@@ -31,3 +33,14 @@ def test_a_workdir_without_a_checkpoint(tmp_path: Path, capsys: pytest.CaptureFi
 def test_scales_that_do_not_exist(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shown = _error(capsys, f"--workdir={tmp_path}", "--scales=static")
     assert "value should be one of <running|dynamic>" in shown
+
+
+def test_a_config_that_is_no_recipe(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"seed": 0}))
+    shown = _error(capsys, f"--workdir={tmp_path}")
+    assert shown.startswith(f"Error: {tmp_path}/config.json holds no config (The config has no key")
+
+
+def test_a_file_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shown = _error(capsys, f"--workdir={tmp_path / 'none'}", f"--json={tmp_path}")
+    assert shown == f"Error: Is a directory: {tmp_path}."

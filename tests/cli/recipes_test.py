@@ -1,5 +1,6 @@
 """The flag --config."""
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -80,3 +81,63 @@ def test_an_unknown_key_names_the_nearest(key: str, nearest: str) -> None:
 
 def test_the_name_of_the_default() -> None:
     assert recipes.name(["it"]) == "digits"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("import nothing_of_this_name\n", "line 1 fails: ModuleNotFoundError: No module"),
+        ("def get_config(:\n", "line 1 fails: SyntaxError"),
+        ("def get_config():\n    return 1 / 0\n", "line 2 fails: ZeroDivisionError: division"),
+        ("def get_config():\n    return {}\n", r"get_config\(\) returns dict; accepted is an"),
+    ],
+)
+def test_a_recipe_that_fails_is_named_with_its_line(
+    tmp_path: Path, text: str, message: str
+) -> None:
+    (tmp_path / "mine.py").write_text(text)
+    with pytest.raises(ValueError, match=rf"{tmp_path}/mine\.py.* {message}"):
+        _parsed(f"--config={tmp_path / 'mine.py'}")
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ("--config.data.size=64,64", "--config.data.size=96,96"),
+        ("--config.data.flip", "--noconfig.data.flip"),
+        ("--config.data.options={'seed': 1}", "--config.data.options.seed=2"),
+    ],
+)
+def test_a_key_that_is_given_twice_is_refused(argv: tuple[str, str]) -> None:
+    with pytest.raises(ValueError, match=r"and --config\.data\..* change the same value"):
+        _parsed(*argv)
+
+
+def test_a_key_that_a_free_part_lacks_is_answered_with_how_to_add_it() -> None:
+    with pytest.raises(ValueError, match=r"write all of .*: --config.data.options='{\"root\": "):
+        _parsed("--config=camvid_fcn8s", "--config.data.options.root=/data")
+    config = _parsed("--config=camvid_fcn8s", "--config.data.options={'root': '/data'}")
+    assert config.data.options.root == "/data"
+
+
+def test_an_empty_recipe_name_is_refused() -> None:
+    with pytest.raises(ValueError, match="Flag --config is empty"):
+        _parsed("--config=")
+
+
+def test_what_was_given_can_be_typed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("my recipe.py").write_text(recipes.shipped()["digits"].read_text())
+    argv = [
+        "--config=my recipe.py",
+        "--config.data.size=(64, 72)",
+        "--config.data.train=train[:0.1]",
+        "--config.data.options={'scenes': 3}",
+        "--config.data.flip=True",
+    ]
+    values = flags.FlagValues()
+    recipes.define_config(values, ["it", *argv])
+    values(["it", *argv])
+    again = shlex.split(recipes.arguments(values))
+    assert sorted(again) == sorted(argv)
+    assert _parsed(*again) == values["config"].value

@@ -18,6 +18,7 @@ TINY = (
     "--config.data.batch=2",
     "--config.steps=3",
 )
+INTEGER = tuple("--config.policy=INTEGER" if "policy" in flag else flag for flag in TINY)
 
 
 @pytest.fixture
@@ -37,6 +38,8 @@ def test_train_then_evaluate(here: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert "Checkpoints  tfquantseg-runs/digits/checkpoints" in printed.out
     next_command = next(line for line in printed.out.splitlines() if "evaluate" in line).split()
     assert next_command[0] == "tfquantseg-evaluate"
+
+    assert " ".join(TINY[1:3]) in printed.out.splitlines()[-1]
 
     argv = [*next_command, "--json=scores.json"]
     assert evaluate.main(argv) == 0
@@ -64,7 +67,7 @@ def test_train_then_evaluate(here: Path, capsys: pytest.CaptureFixture[str]) -> 
 def test_a_learning_rate_off_its_grid_is_one_message(
     here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    argv = [*TINY, "--config.policy=INTEGER", "--config.optimizer.learning_rate=0.1"]
+    argv = [*INTEGER, "--config.optimizer.learning_rate=0.1"]
     assert train.main(["train", *argv]) == 2
     shown = capsys.readouterr().err.splitlines()[-1]
     assert shown.startswith("Error: learning rate 0.1 is not on the 24-bit grid of")

@@ -56,6 +56,40 @@ def test_an_empty_line_is_no_example(tmp_path: pathlib.Path) -> None:
     assert len(load("camvid", "train", root=str(tmp_path))) == 2
 
 
+def test_images_of_one_name_in_two_folders_are_two_examples(tmp_path: pathlib.Path) -> None:
+    _make(tmp_path, "train")
+    _make(tmp_path, "val", ("c", "a"))
+    lines = "".join((tmp_path / f"{split}.txt").read_text() for split in ("train", "val"))
+    (tmp_path / "train.txt").write_text(lines)
+    data = load("camvid", "train", root=tmp_path)
+    assert [data.key(index) for index in range(4)] == ["train-a", "b", "c", "val-a"]
+    assert [data.read(index).image[0, 0, 0] for index in range(4)] == [0, 1, 0, 1]
+
+
+def test_a_line_that_is_there_twice_is_refused(tmp_path: pathlib.Path) -> None:
+    _make(tmp_path, names=("a", "a"))
+    message = (
+        rf"two examples of key 'train-a': {tmp_path}/train/a\.png with .* Remove or rename one"
+    )
+    with pytest.raises(ValueError, match=message):
+        load("camvid", "train", root=tmp_path)
+
+
+def test_a_list_may_begin_with_a_byte_order_mark(tmp_path: pathlib.Path) -> None:
+    _make(tmp_path)
+    listing = tmp_path / "train.txt"
+    listing.write_bytes(b"\xef\xbb\xbf" + listing.read_bytes())
+    assert len(load("camvid", "train", root=tmp_path)) == 2
+    listing.write_bytes(listing.read_text(encoding="utf-8-sig").encode("utf-16"))
+    with pytest.raises(ValueError, match=rf"{listing} is no UTF-8 text"):
+        load("camvid", "train", root=tmp_path)
+
+
+def test_an_empty_root_is_refused() -> None:
+    with pytest.raises(ValueError, match="Option `root` is empty"):
+        load("camvid", "train", root="")
+
+
 def test_a_missing_folder_is_named(tmp_path: pathlib.Path) -> None:
     with pytest.raises(ValueError, match=rf"no CamVid data folder {tmp_path / 'x'}\. Give"):
         load("camvid", "train", root=tmp_path / "x")

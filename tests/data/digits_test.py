@@ -87,12 +87,21 @@ def test_the_smallest_scenes_can_all_be_drawn() -> None:
 
 @pytest.mark.parametrize("size", [(47, 96), (96, 0), (96,)])
 def test_a_size_that_is_too_small_is_refused(size: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match=r"Size .* sides from 48"):
+    with pytest.raises(ValueError, match=r"Size .* integers from 48"):
         load("digits", "train", size=size)
 
 
 def test_bad_numbers_are_refused() -> None:
-    with pytest.raises(ValueError, match="Seed -1 is negative"):
+    with pytest.raises(ValueError, match="Seed -1 is not accepted; give an integer from 0"):
         load("digits", "train", seed=-1)
-    with pytest.raises(ValueError, match="digits train has no example"):
+    with pytest.raises(ValueError, match="Scenes 0 is not accepted; give an integer from 1"):
         load("digits", "train", scenes=0)
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("size", 64), ("size", "64"), ("size", (64.0, 64)), ("scenes", "3"), ("seed", 0.5)],
+)
+def test_what_is_no_integer_is_refused(option: str, value: object) -> None:
+    with pytest.raises(ValueError, match=rf"{option.title()} .* is not accepted; give .*integer"):
+        load("digits", "train", **{option: value})

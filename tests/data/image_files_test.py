@@ -114,5 +114,7 @@ def test_no_flipped_byte_of_a_png_changes_a_pixel_unseen(tmp_path: pathlib.Path)
 def test_a_text_file_is_named(tmp_path: pathlib.Path) -> None:
     path = tmp_path / "a.jpg"
     path.write_text("version https://git-lfs.github.com/spec/v1\n")
-    with pytest.raises(ValueError, match=rf"{path} \(43 bytes\) cannot be decoded.*Replace"):
+    with pytest.raises(
+        ValueError, match=rf"{path} \(43 bytes\) cannot be decoded: it begins like no"
+    ):
         image_files.read_image(path)

@@ -64,3 +64,10 @@ def test_each_class_needs_a_colour() -> None:
     data = _data(np.zeros((1, 1, 3), np.uint8), np.zeros((1, 1), np.uint8))
     with pytest.raises(ValueError, match="2 classes and 1 colours"):
         dataclasses.replace(data, palette=((0, 0, 0),))
+
+
+def test_two_examples_of_one_key_are_refused_with_both_origins() -> None:
+    data = _data(np.zeros((1, 1, 3), np.uint8), np.zeros((1, 1), np.uint8))
+    other = dataclasses.replace(data.examples[0], origin="two.png with two_label.png")
+    with pytest.raises(ValueError, match=r"key 'one': one\.png with .*, and two\.png with "):
+        dataclasses.replace(data, examples=(*data.examples, other))

@@ -128,13 +128,42 @@ def test_another_config_is_refused(tmp_path: Path) -> None:
         checkpoints.restore(newest, *_built(), {"seed": 1})
 
 
+def test_other_names_are_left_alone(tmp_path: Path) -> None:
+    _save(tmp_path, 1)
+    for name in ("step_00000001.bak", "step_old"):
+        (tmp_path / name).mkdir()
+    assert _steps(tmp_path) == [1]
+
+
+@pytest.mark.parametrize(
+    "about", ["{}", "[]", '{"step": 1}', '{"step": 2, "miou": null}', '{"step": null}']
+)
+def test_a_description_without_its_keys_is_named(tmp_path: Path, about: str) -> None:
+    path = _save(tmp_path, 1)
+    whole = json.loads((path / "checkpoint.json").read_text())
+    part = json.loads(about)
+    damaged = {**whole, **part} if "step" in part and len(part) == 2 else part
+    (path / "checkpoint.json").write_text(json.dumps(damaged))
+    with pytest.raises(ValueError, match=f"Checkpoint {path} is damaged"):
+        checkpoints.listed(tmp_path)
+
+
+@pytest.mark.parametrize("length", [0, 100])
 @pytest.mark.parametrize("file", ["model.keras", "state.npz", "checkpoint.json"])
-def test_a_damaged_checkpoint_is_named(tmp_path: Path, file: str) -> None:
+def test_a_damaged_checkpoint_is_named(tmp_path: Path, file: str, length: int) -> None:
     path = _save(tmp_path, 1)
     newest = checkpoints.find(tmp_path, "last")
-    (path / file).write_bytes((path / file).read_bytes()[:100])
+    (path / file).write_bytes((path / file).read_bytes()[:length])
     with pytest.raises(ValueError, match=f"Checkpoint {path} is damaged"):
         checkpoints.restore(newest, *_built(), CONFIG)
+
+
+def test_a_checkpoint_is_compared_with_its_work_directory(tmp_path: Path) -> None:
+    _save(tmp_path, 1)
+    newest = checkpoints.find(tmp_path, "last")
+    checkpoints.check_config(newest, CONFIG)
+    with pytest.raises(ValueError, match=r"config.seed is 0 there and 1 in this run"):
+        checkpoints.check_config(newest, {"seed": 1})
 
 
 def test_a_full_disk_leaves_the_last_good_checkpoint(tmp_path: Path, full_disk: None) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from tests.training.tiny import config
 from tfquantseg.training import checkpoints, log
-from tfquantseg.training.evaluation import load_model
+from tfquantseg.training.evaluation import Evaluation, Evaluator, load_model
 from tfquantseg.training.loop import train
 
 # Keras 3.15 converts its variables in a way that NumPy 2 is going to refuse.
@@ -147,6 +147,40 @@ def test_a_run_that_ended_before_its_scores_writes_them(uninterrupted: Path) -> 
 def test_another_config_is_refused(uninterrupted: Path) -> None:
     with pytest.raises(ValueError, match=r"config.seed is 3 there and 4 now"):
         train(config(seed=4), uninterrupted, io.StringIO())
+
+
+@pytest.mark.parametrize(
+    ("part", "change", "message"),
+    [
+        ("data", {"size": (60, 60), "multiple": 1}, "60 x 60 pixels do not fit .* multiples of 8"),
+        ("data", {"options": {"size": (8, 8)}}, "Size .* is not accepted"),
+        ("model", {"name": "residual_unett"}, "residual_unett"),
+        ("optimizer", {"learning_rate": 0.1}, "learning rate 0.1 is not on"),
+        ("data", {"fit": "corp"}, "fit='corp' is not known"),
+    ],
+)
+def test_a_config_that_nothing_can_be_built_of_claims_no_directory(
+    tmp_path: Path, part: str, change: dict[str, object], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        train(config(**{part: change}), tmp_path, io.StringIO())
+    assert {path.name for path in tmp_path.iterdir()} == {"checkpoints", "lock"}
+
+
+def test_an_evaluation_that_fails_loses_no_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(evaluator: Evaluator, step: int) -> Evaluation:
+        raise ValueError("a.png is corrupt; replace it.")
+
+    short = config(policy="FLOAT", rules=(), steps=3, evaluate_every=2)
+    with monkeypatch.context() as broken:
+        broken.setattr(Evaluator, "evaluate", fail)
+        with pytest.raises(ValueError, match=r"^a.png is corrupt"):
+            train(short, tmp_path, io.StringIO())
+    assert [saved.step for saved in checkpoints.listed(tmp_path / "checkpoints")] == [2]
+    assert train(short, tmp_path, io.StringIO()).status == "finished"
+    assert [row["step"] for row in _rows(tmp_path)] == ["1", "2", "3"]
 
 
 def test_a_checkpoint_of_another_run_is_refused(uninterrupted: Path, tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """Keys of a config, and where two configs differ."""
 
+from typing import Any
+
 import pytest
 
 from tests.training.tiny import config
@@ -56,18 +58,60 @@ def test_keys_of_model_and_data_options_are_free() -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "value"), [("steps", 0), ("seed", -1), ("keep", 0), ("evaluate_every", True)]
+    ("key", "value"),
+    [("steps", 0), ("seed", -1), ("seed", 2**32), ("keep", 0), ("evaluate_every", True)],
 )
 def test_numbers_out_of_range_are_named(key: str, value: int) -> None:
     with pytest.raises(ValueError, match=f"config.{key} is {value!r}; accepted are integers from"):
         recipe.check(config(**{key: value}))
 
 
-def test_size_must_be_height_and_width() -> None:
+@pytest.mark.parametrize(
+    ("part", "key", "value", "message"),
+    [
+        ("data", "size", (64,), r"is \[64\]; accepted is \(height, width\)"),
+        ("data", "size", (64, 64.0), r"is \[64, 64.0\]; accepted is .* integers"),
+        ("data", "flip", 1, "is 1; accepted are True and False"),
+        ("data", "train", "", "is ''; accepted are strings"),
+        ("optimizer", "boundaries", (3, 4.5), r"is \[3, 4.5\]; accepted are integers"),
+        ("optimizer", "learning_rate", float("inf"), "is inf; accepted are finite numbers"),
+        ("optimizer", "decay", "0.1", "is '0.1'; accepted are finite numbers"),
+        ("model", "args", 3, "is 3; accepted is a ConfigDict"),
+    ],
+)
+def test_values_of_another_type_are_named(part: str, key: str, value: Any, message: str) -> None:
     wrong = config()
-    wrong.data.size = (64,)
-    with pytest.raises(ValueError, match=r"config.data.size is \(64,\)"):
+    with wrong.ignore_type():
+        wrong[part][key] = value
+    with pytest.raises(ValueError, match=f"config.{part}.{key} {message}"):
         recipe.check(wrong)
+
+
+@pytest.mark.parametrize("rules", [("stem", "INTEGER"), (("stem",),), (("stem", 8),)])
+def test_rules_must_be_pairs_of_strings(rules: Any) -> None:
+    with pytest.raises(ValueError, match=r"config.rules is .*; accepted are pairs of strings"):
+        recipe.check(config(rules=rules))
+
+
+def test_classes_come_from_the_data_set() -> None:
+    wrong = config()
+    wrong.model.args.classes = 3
+    with pytest.raises(ValueError, match="'classes', which comes from the data set"):
+        recipe.check(wrong)
+
+
+def test_numbers_of_the_free_parts_must_be_finite() -> None:
+    wrong = config()
+    wrong.model.args.dropout = float("nan")
+    with pytest.raises(ValueError, match=r"config.model.args holds a number that is not finite"):
+        recipe.check(wrong)
+
+
+def test_what_json_does_not_know_is_refused() -> None:
+    wrong = config()
+    wrong.data.options.seed = object()
+    with pytest.raises(ValueError, match=r"what JSON does not know \(Object of type object"):
+        recipe.plain(wrong)
 
 
 def test_equal_configs_have_no_difference() -> None:

@@ -88,20 +88,30 @@ def test_batches_are_the_same_wherever_the_run_starts() -> None:
             np.testing.assert_array_equal(labels, same_labels)
 
 
+def test_training_batches_are_padded_to_the_multiple() -> None:
+    config = _config()
+    config.data.size = (5, 4)
+    images, labels = next(training_batches(config, tiny.data([[[0] * 4] * 4] * 2), 0))
+    assert (images.shape, labels.shape) == ((2, 8, 4, 3), (2, 8, 4))
+
+
 def test_an_example_that_cannot_be_read_raises_its_own_error() -> None:
     def broken() -> Pair:
         raise ValueError("a.png is corrupt; replace it.")
 
     made = tiny.data([[[0]]])
     data = SegmentationData(
-        "made", "train", made.classes, made.palette, (Example("a", "a.png", broken),) * 2
+        "made", "train", made.classes, made.palette, (Example("a", "a.png", broken),)
     )
+    config = _config()
+    config.data.batch = 1
     with pytest.raises(ValueError, match=r"^a.png is corrupt; replace it\.$"):
-        next(training_batches(_config(), data, 0))
+        next(training_batches(config, data, 0))
 
 
 def _config() -> tiny.ConfigDict:
     config = tiny.config()
     config.data.size = (4, 4)
     config.data.flip = False
+    config.data.multiple = 4
     return config

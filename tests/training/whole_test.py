@@ -1,5 +1,6 @@
 """Files and folders are whole or absent."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -62,3 +63,14 @@ def test_what_a_crash_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
     (tmp_path / "kept").write_text("whole")
     whole.remove_unfinished(tmp_path)
     assert _names(tmp_path) == ["kept"]
+
+
+def test_what_cannot_be_written_is_named_by_its_own_name(tmp_path: Path) -> None:
+    whole.check_writable(tmp_path / "file")
+    missing = tmp_path / "none" / "file"
+    for path, named in ((tmp_path, tmp_path), (missing, missing.parent)):
+        with pytest.raises(OSError, match=re.escape(repr(str(named)))):
+            whole.check_writable(path)
+    with pytest.raises(OSError, match=re.escape(repr(str(missing)))) as caught:
+        whole.write_whole(missing, b"")
+    assert "unfinished" not in str(caught.value)

@@ -32,7 +32,7 @@ def test_a_quantized_model_is_not_quantized_again() -> None:
 
 
 def test_something_else_than_a_model() -> None:
-    with pytest.raises(ValueError, match="must be a keras.Model, received a NoneType"):
+    with pytest.raises(ValueError, match=r"must be a keras\.Model, received a NoneType"):
         quantize(None, INTEGER)
 
 

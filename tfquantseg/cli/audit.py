@@ -45,17 +45,21 @@ def _define(values: flags.FlagValues, argv: list[str]) -> None:
 def _audit(values: flags.FlagValues) -> int:
     from tfquantseg.analysis import golden
     from tfquantseg.analysis.audit import audit
-    from tfquantseg.training import parts, recipe, whole
+    from tfquantseg.training import parts, recipe, sizes, whole
     from tfquantseg.training.step import training_batches
 
     dump = values["dump"].value
     if dump is not None:
         golden.check_free(Path(dump))
+    to = values["json"].value
+    if to is not None:
+        whole.check_writable(Path(to))
     config = values.config
     recipe.check(config)
     parts.deterministic(config.seed)
     data = parts.data(config, config.data.train)
     model = parts.model(config, len(data.classes))
+    sizes.check_training(model, config)
     optimizer = parts.optimizer(config)
     optimizer.build(model.trainable_variables)
     loss = parts.loss(config)
@@ -76,13 +80,12 @@ def _audit(values: flags.FlagValues) -> int:
     )
     for problem in result.problems:
         print(f"Broken promise: {problem}")
-    if values["json"].value:
-        to = Path(values["json"].value)
-        whole.write_whole(to, json.dumps(report, indent=2).encode() + b"\n")
-        print(f"JSON    {command.shown(to)}")
+    if to is not None:
+        whole.write_whole(Path(to), json.dumps(report, indent=2).encode() + b"\n")
+        print(f"JSON    {command.shown(Path(to))}")
     if dump is not None:
         count = golden.write(Path(dump), result.taps)
         print(f"Golden  {command.shown(Path(dump))} ({count} files)")
     print("Next:")
-    print(f"  {command.command_line('train')} --config={recipes.source(values)}")
+    print(f"  {command.command_line('train')} {recipes.arguments(values)}")
     return 0 if result.ok else BROKEN_PROMISE

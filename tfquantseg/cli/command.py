@@ -55,6 +55,9 @@ def execute(
             return 0
         if rest:
             raise ValueError(f"Argument {rest[0]!r} is not understood; flags start with '--'.")
+        for name in values:
+            if values[name].value == "":
+                raise ValueError(f"Flag --{name} is empty; give it a value, or leave it out.")
         _import_tensorflow()
         return work(values)
     except _EXPECTED as error:

@@ -62,12 +62,15 @@ def _define(values: flags.FlagValues, argv: list[str]) -> None:
 def _evaluate(values: flags.FlagValues) -> int:
     from ml_collections import ConfigDict
 
-    from tfquantseg.training import checkpoints, parts, whole, workdir
+    from tfquantseg.training import checkpoints, parts, recipe, whole, workdir
     from tfquantseg.training.evaluation import Evaluator, load_model
 
+    if values.json:
+        whole.check_writable(Path(values.json))
     path = Path(values.workdir)
     config = ConfigDict(workdir.read_config(path))
     checkpoint = checkpoints.find(path / workdir.CHECKPOINTS, values.checkpoint)
+    checkpoints.check_config(checkpoint, recipe.plain(config))
     split = values.split or config.data.val
     evaluator = Evaluator(load_model(checkpoint), parts.data(config, split), config, values.scales)
     evaluation = evaluator.evaluate(checkpoint.step)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 import runpy
+import shlex
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from absl import flags
-from ml_collections import config_flags
+from ml_collections import ConfigDict, config_flags
 
+from tfquantseg.cli import command
 from tfquantseg.names import closest
-from tfquantseg.training.recipe import plain, unknown_key
+from tfquantseg.training.recipe import FREE, plain, unknown_key
 
 DEFAULT = "digits"
 _OVERRIDE = re.compile(r"--?(?:no)?config\.([^=]+)")
@@ -27,7 +30,8 @@ def define_config(values: flags.FlagValues, argv: list[str]) -> None:
         argv: The command line as `with_path` makes it; the changes are read from it.
 
     Raises:
-        ValueError: There is no such recipe, or it has no such key; names the nearest.
+        ValueError: There is no such recipe, it fails, or it has no such key; or a key is given
+            twice.
     """
     path = _chosen(argv)
     _check_overrides(path, argv)
@@ -60,10 +64,15 @@ def name(argv: list[str]) -> str:
     return _chosen(argv).stem
 
 
-def source(values: flags.FlagValues) -> str:
-    """What was given as `--config`, after parsing: the recipe's path."""
+def arguments(values: flags.FlagValues) -> str:
+    """What was given as `--config` and `--config.KEY`, after parsing, as it can be typed again."""
     flag: Any = values["config"]  # absl's type of it does not know what ml_collections adds
-    return str(flag.config_filename)
+    given = [f"--config={command.shown(Path(flag.config_filename))}"]
+    for key, value in flag.override_values.items():
+        given.append(
+            f"--config.{key}={value.to_dict() if isinstance(value, ConfigDict) else value}"
+        )
+    return shlex.join(given)
 
 
 def shipped() -> dict[str, Path]:
@@ -76,6 +85,8 @@ def shipped() -> dict[str, Path]:
 
 def _chosen(argv: list[str]) -> Path:
     paths = [match[1] for match in map(_CONFIG.fullmatch, argv) if match and match[1] is not None]
+    if paths and not paths[-1]:
+        raise ValueError("Flag --config is empty; give it a value, or leave it out.")
     path = Path(paths[-1]) if paths else shipped()[DEFAULT]
     if not path.is_file():
         names = list(shipped())
@@ -89,15 +100,57 @@ def _chosen(argv: list[str]) -> Path:
 
 
 def _check_overrides(path: Path, argv: list[str]) -> None:
-    """Checks that the recipe has each key that the command line changes."""
-    recipe = runpy.run_path(str(path))
+    """Checks that the recipe has each key that the command line changes, and it changes it once."""
+    accepted = _all_keys(plain(_config(path)))
+    given: list[str] = []
+    for key in (match[1] for match in map(_OVERRIDE.match, argv) if match):
+        if key not in accepted:
+            raise _unknown(key, accepted)
+        for other in given:
+            if f"{key}.".startswith(f"{other}.") or f"{other}.".startswith(f"{key}."):
+                raise ValueError(
+                    f"--config.{other} and --config.{key} change the same value; give it once."
+                )
+        given.append(key)
+
+
+def _unknown(key: str, accepted: list[str]) -> ValueError:
+    error = unknown_key(key, accepted)
+    free = next((part for part in FREE if key.startswith(f"{part}.")), None)
+    if free is None:
+        return error
+    name = key.removeprefix(f"{free}.")
+    return ValueError(
+        f"{error} To add a key, write all of that part: --config.{free}='{{\"{name}\": ..., ...}}'."
+    )
+
+
+def _config(path: Path) -> ConfigDict:
+    """Runs a recipe."""
+    try:
+        recipe = runpy.run_path(str(path))
+        config = recipe["get_config"]() if "get_config" in recipe else None
+    except Exception as error:
+        raise ValueError(
+            f"{path}{_line(path, error)} fails: {type(error).__name__}: {error}. Mend the recipe."
+        ) from error
     if "get_config" not in recipe:
         raise ValueError(f"{path} is no recipe: it has no function get_config().")
-    accepted = _all_keys(plain(recipe["get_config"]()))
-    for argument in argv:
-        match = _OVERRIDE.match(argument)
-        if match and match[1] not in accepted:
-            raise unknown_key(match[1], accepted)
+    if not isinstance(config, ConfigDict):
+        raise ValueError(
+            f"{path} is no recipe: get_config() returns {type(config).__name__}; accepted is an "
+            "ml_collections.ConfigDict."
+        )
+    return config
+
+
+def _line(path: Path, error: Exception) -> str:
+    """Where in a recipe an error was raised."""
+    if isinstance(error, SyntaxError) and error.filename == str(path):
+        return f", line {error.lineno}"
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if frame.filename == str(path)]
+    return f", line {lines[-1]}" if lines else ""
 
 
 def _all_keys(tree: dict[str, object], prefix: str = "") -> list[str]:

@@ -67,7 +67,6 @@ def _train(values: flags.FlagValues) -> int:
     print(f"Objects      {where}/{workdir.OBJECTS} (bits, limit and step, layer by layer)")
     print(f"Checkpoints  {where}/{workdir.CHECKPOINTS} (the last few, and the best)")
     print("Next:")
-    recipe = command.shown(Path(recipes.source(values)))
     print(f"  {command.command_line('evaluate')} --workdir={shlex.quote(where)} --scales=dynamic")
-    print(f"  {command.command_line('audit')} --config={shlex.quote(recipe)}")
+    print(f"  {command.command_line('audit')} {recipes.arguments(values)}")
     return 0

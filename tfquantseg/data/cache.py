@@ -10,7 +10,7 @@ from tfquantseg.data.segmentation import Example, Pair, SegmentationData
 
 
 class _Memory:
-    """Decoded examples by key.
+    """Decoded examples by their position in the split.
 
     Once full it keeps what it has: an epoch reads every example once, so that making room for one
     would only push out another that is needed as much.
@@ -19,20 +19,20 @@ class _Memory:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._used = 0
-        self._pairs: dict[str, Pair] = {}
+        self._pairs: dict[int, Pair] = {}
         self._lock = threading.Lock()
 
-    def decode(self, example: Example) -> Pair:
-        pair = self._pairs.get(example.key)
+    def decode(self, position: int, example: Example) -> Pair:
+        pair = self._pairs.get(position)
         if pair is not None:
             return pair
         pair = example.decode()
         size = pair.image.nbytes + pair.label.nbytes
         with self._lock:
-            if example.key not in self._pairs and self._used + size <= self._limit:
+            if position not in self._pairs and self._used + size <= self._limit:
                 # Shared from now on, so nobody may write to it.
                 pair.image.flags.writeable = pair.label.flags.writeable = False
-                self._pairs[example.key] = pair
+                self._pairs[position] = pair
                 self._used += size
         return pair
 
@@ -48,7 +48,7 @@ def in_memory(data: SegmentationData, limit: int) -> SegmentationData:
     return dataclasses.replace(
         data,
         examples=tuple(
-            dataclasses.replace(example, decode=functools.partial(memory.decode, example))
-            for example in data.examples
+            dataclasses.replace(example, decode=functools.partial(memory.decode, position, example))
+            for position, example in enumerate(data.examples)
         ),
     )

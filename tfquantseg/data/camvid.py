@@ -6,7 +6,8 @@ CamVid/  train.txt  train/  trainannot/  val.txt  val/  valannot/  test.txt  tes
 
 A line of a list holds two paths, an image and its label map. The published lists give them as they
 lay on the authors' disk (/SegNet/CamVid/train/0001TP_006690.png); their last two parts, folder and
-file, are looked up below the root.
+file, are looked up below the root. The key of an example is its image's name without ending, after
+the folder's where the list holds that name more than once.
 
 Reference: Brostow et al., "Semantic object classes in video: a high-definition ground truth
 database", Pattern Recognition Letters 30, 2009; the 11 classes are those of Badrinarayanan et al.,
@@ -18,6 +19,7 @@ from __future__ import annotations
 import functools
 import os
 import pathlib
+from collections import Counter
 
 import numpy as np
 
@@ -68,11 +70,13 @@ def load(split: str, root: str | os.PathLike[str] | None = None) -> Segmentation
             variable `TFQUANTSEG_DATA` names.
 
     Raises:
-        ValueError: An unknown split; a folder, list, image or label map is missing; or a line of
-            the list does not hold two paths.
+        ValueError: An unknown split; a folder, list, image or label map is missing; the list is
+            no text; a line of it does not hold two paths, or is there twice.
     """
     if split not in SPLITS:
         raise unknown_name("split of data set 'camvid'", split, SPLITS)
+    if root == "":
+        raise ValueError("Option `root` is empty; give the folder that holds the lists of CamVid.")
     folder = _default_root() if root is None else pathlib.Path(root)
     if not folder.is_dir():
         raise ValueError(
@@ -82,16 +86,28 @@ def load(split: str, root: str | os.PathLike[str] | None = None) -> Segmentation
     listing = folder / f"{split}.txt"
     if not listing.is_file():
         raise ValueError(f"The list of split {split!r} is missing: {listing} does not exist.")
-    lines = listing.read_text(encoding="utf-8").splitlines()
+    try:
+        lines = listing.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{listing} is no UTF-8 text ({error}); save it as UTF-8.") from error
+    files = [
+        _files(folder, line, f"{listing}, line {number}")
+        for number, line in enumerate(lines, start=1)
+        if line.strip()
+    ]
+    stems = Counter(image.stem for image, _ in files)
     return SegmentationData(
         name="camvid",
         split=split,
         classes=CLASSES,
         palette=PALETTE,
         examples=tuple(
-            _example(folder, line, f"{listing}, line {number}")
-            for number, line in enumerate(lines, start=1)
-            if line.strip()
+            Example(
+                key=image.stem if stems[image.stem] == 1 else f"{image.parent.name}-{image.stem}",
+                origin=f"{image} with {label}",
+                decode=functools.partial(_decode, image, label),
+            )
+            for image, label in files
         ),
         ignore_label=IGNORE,
     )
@@ -107,7 +123,8 @@ def _default_root() -> pathlib.Path:
     return pathlib.Path(parent) / "CamVid"
 
 
-def _example(folder: pathlib.Path, line: str, where: str) -> Example:
+def _files(folder: pathlib.Path, line: str, where: str) -> tuple[pathlib.Path, pathlib.Path]:
+    """The image and the label map that a line of a list names."""
     paths = line.split()
     if len(paths) != 2:
         raise ValueError(
@@ -119,11 +136,7 @@ def _example(folder: pathlib.Path, line: str, where: str) -> Example:
         raise ValueError(f"{where} names an image that does not exist: {image}.")
     if not label.is_file():
         raise ValueError(f"{where}: image {image} has no label map, {label} does not exist.")
-    return Example(
-        key=image.stem,
-        origin=f"{image} with {label}",
-        decode=functools.partial(_decode, image, label),
-    )
+    return image, label
 
 
 def _decode(image: pathlib.Path, label: pathlib.Path) -> Pair:

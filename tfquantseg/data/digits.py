@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -80,15 +81,19 @@ def load(
         seed: Another seed draws other scenes from the same digits and photographs.
 
     Raises:
-        ValueError: An unknown split, a size below 48, no scene, or a negative seed.
+        ValueError: An unknown split, a size below 48, no scene, a negative seed, or a number that
+            is no integer.
     """
     if split not in _SPLITS:
         raise unknown_name("split of data set 'digits'", split, _SPLITS)
-    if len(size) != 2 or min(size) < 48:
-        raise ValueError(f"Size {size} (height, width) is too small; accepted are sides from 48.")
-    if seed < 0:
-        raise ValueError(f"Seed {seed} is negative; accepted are integers from 0.")
+    sides = list(size) if isinstance(size, Sequence) else []
+    if len(sides) != 2 or not all(_is_integer(side, 48) for side in sides):
+        raise ValueError(f"Size {size!r} is not accepted; give (height, width), integers from 48.")
+    if not _is_integer(seed, 0):
+        raise ValueError(f"Seed {seed!r} is not accepted; give an integer from 0.")
     count = _SPLITS[split].scenes if scenes is None else scenes
+    if not _is_integer(count, 1):
+        raise ValueError(f"Scenes {count!r} is not accepted; give an integer from 1.")
     return SegmentationData(
         name="digits",
         split=split,
@@ -103,6 +108,10 @@ def load(
             for index in range(count)
         ),
     )
+
+
+def _is_integer(value: object, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
 
 
 def _draw(split: str, size: tuple[int, int], seed: int, index: int) -> Pair:

@@ -12,7 +12,7 @@ import struct
 import zlib
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from tfquantseg.data.segmentation import Bytes
 
@@ -94,6 +94,11 @@ def _decode(path: pathlib.Path) -> Image.Image:
             image.verify()
         image = Image.open(io.BytesIO(data))
         image.load()
+    except UnidentifiedImageError as error:
+        raise ValueError(
+            f"{path} ({len(data)} bytes) cannot be decoded: it begins like no image of a known "
+            "format. Replace the file."
+        ) from error
     except _DAMAGE as error:
         raise ValueError(
             f"{path} ({len(data)} bytes) cannot be decoded: {error}. Replace the file."

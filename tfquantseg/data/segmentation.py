@@ -54,7 +54,7 @@ class SegmentationData:
         ignore_label: Label of the pixels that count in no loss and no metric.
 
     Raises:
-        ValueError: There is no example, or palette and classes differ in length.
+        ValueError: There is no example, two have one key, or palette and classes differ in length.
     """
 
     name: str
@@ -65,9 +65,17 @@ class SegmentationData:
     ignore_label: int = 255
 
     def __post_init__(self) -> None:
-        """Refuses an empty split and classes without a colour."""
+        """Refuses an empty split, examples of one key and classes without a colour."""
         if not self.examples:
             raise ValueError(f"{self.name} {self.split} has no example; at least one is needed.")
+        origins: dict[str, str] = {}
+        for example in self.examples:
+            if example.key in origins:
+                raise ValueError(
+                    f"{self.name} {self.split} has two examples of key {example.key!r}: "
+                    f"{origins[example.key]}, and {example.origin}. Remove or rename one."
+                )
+            origins[example.key] = example.origin
         if len(self.palette) != len(self.classes):
             raise ValueError(
                 f"{self.name} has {len(self.classes)} classes and {len(self.palette)} colours; "

@@ -14,7 +14,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import zipfile
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
@@ -29,6 +31,11 @@ MODEL = "model.keras"
 _STATE = "state.npz"
 _ABOUT = "checkpoint.json"
 _NAME = "step_{:08d}"
+_KEYS = {"step", "miou", "config", "architecture", "weights", "optimizer"}
+_NAMED = re.compile(r"step_(\d{8,})")
+
+DAMAGE = (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile, zlib.error)
+"""What reading a damaged file raises, depending on where the damage is."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,16 +59,17 @@ class Checkpoint:
 
 
 def listed(folder: Path) -> list[Checkpoint]:
-    """The checkpoints in a folder, in the order of their steps.
+    """The checkpoints in a folder, in the order of their steps; other names are left alone.
 
     Raises:
         ValueError: One of them cannot be read.
     """
     found = []
-    for path in sorted(folder.glob("step_*")):
-        about = _about(path)
-        found.append(Checkpoint(path, about["step"], about["miou"]))
-    return found
+    for path in folder.glob("step_*"):
+        if _NAMED.fullmatch(path.name):
+            about = _about(path)
+            found.append(Checkpoint(path, about["step"], about["miou"]))
+    return sorted(found, key=lambda checkpoint: checkpoint.step)
 
 
 def newest(folder: Path) -> Checkpoint | None:
@@ -161,22 +169,35 @@ def restore(
     Raises:
         ValueError: The checkpoint is of another config or another model, or is damaged.
     """
-    about = _about(checkpoint.path)
-    for part, here in _identity(model, optimizer, config).items():
-        difference = first_difference(about[part], here, part)
-        if difference:
-            raise ValueError(
-                f"{checkpoint.path} is a checkpoint of another model: {difference.key} is "
-                f"{difference.first!r} there and {difference.second!r} in this run. Remove it from "
-                "the work directory, or give another --workdir."
-            )
+    _check_identity(checkpoint, _identity(model, optimizer, config))
     try:
+        for name in (MODEL, _STATE):
+            check_archive(checkpoint.path / name)
         model.load_weights(checkpoint.model)
         with (checkpoint.path / _STATE).open("rb") as file, np.load(file) as state:
             for name, variable in _beside_weights(model, optimizer).items():
                 variable.assign(state[name])
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+    except DAMAGE as error:
         raise damaged(checkpoint.path, error) from error
+
+
+def check_config(checkpoint: Checkpoint, config: dict[str, Any]) -> None:
+    """Checks that a checkpoint is of the run whose work directory it is in.
+
+    Raises:
+        ValueError: It is of another config, or damaged.
+    """
+    _check_identity(checkpoint, {"config": config})
+
+
+def check_archive(path: Path) -> None:
+    """Checks that a file is a whole archive, which both `.keras` and `.npz` are.
+
+    Raises:
+        ValueError: It is missing or incomplete.
+    """
+    if not zipfile.is_zipfile(path):
+        raise ValueError(f"{path.name} is missing or incomplete")
 
 
 def damaged(path: Path, error: Exception) -> ValueError:
@@ -185,6 +206,18 @@ def damaged(path: Path, error: Exception) -> ValueError:
         f"Checkpoint {path} is damaged ({error}). Remove it: training then goes on from the "
         "checkpoint before it."
     )
+
+
+def _check_identity(checkpoint: Checkpoint, identity: dict[str, Any]) -> None:
+    about = _about(checkpoint.path)
+    for part, here in identity.items():
+        difference = first_difference(about[part], here, part)
+        if difference:
+            raise ValueError(
+                f"{checkpoint.path} is a checkpoint of another model: {difference.key} is "
+                f"{difference.first!r} there and {difference.second!r} in this run. Remove it from "
+                "the work directory, or give another --workdir."
+            )
 
 
 def _identity(
@@ -223,6 +256,13 @@ def _best(saved: list[Checkpoint]) -> Checkpoint | None:
 def _about(path: Path) -> dict[str, Any]:
     try:
         about: dict[str, Any] = json.loads((path / _ABOUT).read_text())
+        if not isinstance(about, dict) or _KEYS - about.keys():
+            raise ValueError(f"{_ABOUT} does not hold {', '.join(sorted(_KEYS))}")
+        step, miou = about["step"], about["miou"]
+        if not isinstance(step, int) or path.name != _NAME.format(step):
+            raise ValueError(f"{_ABOUT} is of step {step!r}")
+        if not isinstance(miou, float | int | None):
+            raise ValueError(f"{_ABOUT} has a mIoU of {miou!r}")
     except (OSError, ValueError) as error:
         raise damaged(path, error) from error
     return about

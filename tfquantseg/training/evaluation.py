@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import zipfile
 from typing import Any
 
 import keras
@@ -14,7 +13,8 @@ from ml_collections import ConfigDict
 from tfquantseg import metrics
 from tfquantseg.data import SegmentationData, batches
 from tfquantseg.layers.edge import Scales, set_evaluation_scales
-from tfquantseg.training.checkpoints import Checkpoint, damaged
+from tfquantseg.training import sizes
+from tfquantseg.training.checkpoints import DAMAGE, Checkpoint, check_archive, damaged
 from tfquantseg.training.step import readable
 
 
@@ -79,8 +79,9 @@ def load_model(checkpoint: Checkpoint) -> keras.Model:
         ValueError: The file is damaged.
     """
     try:
+        check_archive(checkpoint.model)
         return keras.saving.load_model(checkpoint.model, compile=False)
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+    except DAMAGE as error:
         raise damaged(checkpoint.path, error) from error
 
 
@@ -106,6 +107,7 @@ class Evaluator:
     ) -> None:
         """Makes the function that predicts."""
         set_evaluation_scales(model, scales)
+        self._model = model
         self._data = data
         self._config = config
         self._scales = scales
@@ -123,7 +125,7 @@ class Evaluator:
         padding counts in no score, which is to crop the prediction back.
 
         Raises:
-            ValueError: An example cannot be read.
+            ValueError: An example cannot be read, or its size does not fit the model.
         """
         config = self._config.data
         dataset = batches(
@@ -135,12 +137,12 @@ class Evaluator:
             multiple=config.multiple,
         )
         classes, ignore = len(self._data.classes), self._data.ignore_label
-        return np.concatenate(
-            [
-                metrics.confusion_matrices(labels, self._predict(images), classes, ignore)
-                for images, labels in readable(dataset)
-            ]
-        )
+        counts = []
+        for images, labels in readable(dataset):
+            sizes.check(self._model, *images.shape[1:3])
+            guess = self._predict(images)
+            counts.append(metrics.confusion_matrices(labels, guess, classes, ignore))
+        return np.concatenate(counts)
 
     def evaluate(self, step: int) -> Evaluation:
         """Scores of the model as it is now.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import json
 import math
 from pathlib import Path
@@ -13,7 +14,7 @@ import tensorflow as tf
 from ml_collections import ConfigDict
 
 from tfquantseg.layers import clipped_statistics, object_table
-from tfquantseg.training import checkpoints, parts, recipe, whole, workdir
+from tfquantseg.training import checkpoints, parts, recipe, sizes, whole, workdir
 from tfquantseg.training.evaluation import Evaluation, Evaluator
 from tfquantseg.training.log import Log
 from tfquantseg.training.progress import Progress
@@ -82,11 +83,11 @@ class _Run:
             self._model = parts.model(config, classes)
             self._optimizer = parts.optimizer(config)
             self._optimizer.build(self._model.trainable_variables)
+        sizes.check_training(self._model, config)
         newest = checkpoints.newest(self._folder)
         if newest:
             checkpoints.restore(newest, self._model, self._optimizer, as_saved)
         self._done = newest.step if newest else 0
-        whole.write_whole(path / workdir.OBJECTS, object_table(self._model).encode())
         self._step = training_step(
             self._model,
             parts.loss(config),
@@ -104,21 +105,32 @@ class _Run:
         steps = self._config.steps
         evaluation = None
         batches = training_batches(self._config, self._data, self._done)
+        # All that a config can have wrong has been met once there is a batch.
+        batches = itertools.chain([next(batches)], batches)
+        workdir.claim(self._path, self._as_saved)
+        objects = object_table(self._model).encode()
+        whole.write_whole(self._path / workdir.OBJECTS, objects)
         with contextlib.closing(Log(self._path / workdir.LOG, self._done)) as log:
             while self._done < steps:
                 result = self._step(*next(batches))
                 self._check_finite(result)
                 self._done += 1
-                evaluation = self._after_step(result, log, stop)
-                if stop.received and self._done < steps:
-                    return Outcome("stopped", self._done, stop.received)
+                evaluation, received = self._after_step(result, log, stop)
+                if received and self._done < steps:
+                    return Outcome("stopped", self._done, received)
         evaluation = evaluation or self._evaluator.evaluate(steps)
         scores = json.dumps(evaluation.as_json(), indent=2).encode() + b"\n"
         whole.write_whole(self._path / workdir.SCORES, scores)
         return Outcome("finished", steps, evaluation=evaluation)
 
-    def _after_step(self, result: StepResult, log: Log, stop: StopRequest) -> Evaluation | None:
-        """Shows, evaluates, logs and saves what is due after a step."""
+    def _after_step(
+        self, result: StepResult, log: Log, stop: StopRequest
+    ) -> tuple[Evaluation | None, int | None]:
+        """Shows, evaluates, logs and saves what is due after a step.
+
+        Returns:
+            The evaluation, if there was one, and the signal for which the step was saved.
+        """
         config, step = self._config, self._done
         loss = float(result.loss)
         self._progress.step(step, loss, result.confusion.numpy())
@@ -129,23 +141,27 @@ class _Run:
             "images_per_second": round(self._progress.images_per_second, 2),
         }
         evaluation = None
-        if step == config.steps or step % config.evaluate_every == 0:
-            evaluation = self._evaluate()
-            scores = dataclasses.asdict(evaluation.scores)
-            row |= {name: scores[name] for name in ("miou", "miou_per_image", "pixel_accuracy")}
-        log.write(**row)
-        if evaluation or step % config.checkpoint_every == 0 or stop.received:
-            checkpoints.save(
-                self._folder,
-                self._model,
-                self._optimizer,
-                step=step,
-                miou=evaluation.scores.miou if evaluation else None,
-                config=self._as_saved,
-                keep=config.keep,
-            )
-            self._progress.paused()
-        return evaluation
+        evaluates = step == config.steps or step % config.evaluate_every == 0
+        try:
+            if evaluates:
+                evaluation = self._evaluate()
+                scores = dataclasses.asdict(evaluation.scores)
+                row |= {name: scores[name] for name in ("miou", "miou_per_image", "pixel_accuracy")}
+        finally:  # An evaluation that fails loses no training.
+            log.write(**row)
+            received = stop.received  # Read once: a signal may come at any moment.
+            if evaluates or step % config.checkpoint_every == 0 or received:
+                checkpoints.save(
+                    self._folder,
+                    self._model,
+                    self._optimizer,
+                    step=step,
+                    miou=evaluation.scores.miou if evaluation else None,
+                    config=self._as_saved,
+                    keep=config.keep,
+                )
+                self._progress.paused()
+        return evaluation, received
 
     def _evaluate(self) -> Evaluation:
         evaluation = self._evaluator.evaluate(self._done)

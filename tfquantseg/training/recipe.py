@@ -8,39 +8,81 @@ the form in which a work directory and each checkpoint keep it.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import math
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict
 
 from tfquantseg.names import closest
 
-_PARTS: dict[str, tuple[str, ...]] = {
-    "model": ("name", "args"),
-    "data": ("name", "train", "val", "options", "size", "fit", "flip", "multiple", "batch"),
-    "optimizer": ("learning_rate", "momentum", "decay", "boundaries"),
+FREE = ("model.args", "data.options")  # their keys belong to the model and to the data set
+_LARGEST_SEED = 2**32 - 1  # of NumPy, which Keras hands it to
+
+
+def _is_integer(least: int, most: float = math.inf) -> Callable[[Any], bool]:
+    def accepts(value: Any) -> bool:
+        return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+
+    return accepts
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and value != ""
+
+
+def _is_list_of(accepts: Callable[[Any], bool], length: int | None = None) -> Callable[[Any], bool]:
+    def accepts_all(value: Any) -> bool:
+        right = isinstance(value, list) and (length is None or len(value) == length)
+        return right and all(map(accepts, value))
+
+    return accepts_all
+
+
+def _is_finite(value: Any) -> bool:
+    """Whether no number in a plain tree is infinite or NaN."""
+    if isinstance(value, dict | list):
+        return all(map(_is_finite, value.values() if isinstance(value, dict) else value))
+    return not isinstance(value, float) or math.isfinite(value)
+
+
+_POSITIVE = (_is_integer(1), "are integers from 1")
+_NUMBER = (_is_number, "are finite numbers")
+_TEXT = (_is_text, "are strings that are not empty")
+_DICT = (lambda value: isinstance(value, dict), "is a ConfigDict of keyword arguments")
+_ACCEPTED: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "policy": _TEXT,
+    "rules": (
+        _is_list_of(_is_list_of(_is_text, 2)),
+        "are pairs of strings, ((layer-name pattern, preset), ...)",
+    ),
+    "model.name": _TEXT,
+    "model.args": _DICT,
+    "data.name": _TEXT,
+    "data.train": _TEXT,
+    "data.val": _TEXT,
+    "data.options": _DICT,
+    "data.size": (_is_list_of(_is_integer(1), 2), "is (height, width) in pixels, integers from 1"),
+    "data.fit": _TEXT,
+    "data.flip": (lambda value: isinstance(value, bool), "are True and False"),
+    "data.multiple": _POSITIVE,
+    "data.batch": _POSITIVE,
+    "optimizer.learning_rate": _NUMBER,
+    "optimizer.momentum": _NUMBER,
+    "optimizer.decay": _NUMBER,
+    "optimizer.boundaries": (_is_list_of(_is_integer(0)), "are integers from 0, (step, ...)"),
+    "loss": _TEXT,
+    "steps": _POSITIVE,
+    "seed": (_is_integer(0, _LARGEST_SEED), f"are integers from 0 to {_LARGEST_SEED}"),
+    "evaluate_every": _POSITIVE,
+    "checkpoint_every": _POSITIVE,
+    "keep": _POSITIVE,
 }
-_FREE = ("model.args", "data.options")  # their keys belong to the model and to the data set
-KEYS = (
-    "policy",
-    "rules",
-    *(f"{part}.{key}" for part, keys in _PARTS.items() for key in keys),
-    "loss",
-    "steps",
-    "seed",
-    "evaluate_every",
-    "checkpoint_every",
-    "keep",
-)
-_AT_LEAST = {
-    "data.batch": 1,
-    "data.multiple": 1,
-    "steps": 1,
-    "seed": 0,
-    "evaluate_every": 1,
-    "checkpoint_every": 1,
-    "keep": 1,
-}
+KEYS = tuple(_ACCEPTED)
 
 
 class Difference(NamedTuple):
@@ -60,33 +102,46 @@ _ABSENT = _Absent()
 
 
 def plain(config: ConfigDict) -> dict[str, Any]:
-    """The config as JSON knows it: dicts, lists, strings, numbers and booleans."""
-    as_json: dict[str, Any] = json.loads(json.dumps(config.to_dict()))
+    """The config as JSON knows it: dicts, lists, strings, numbers, booleans and None.
+
+    Raises:
+        ValueError: It holds something else.
+    """
+    try:
+        as_json: dict[str, Any] = json.loads(json.dumps(config.to_dict()))
+    except TypeError as error:
+        raise ValueError(
+            f"The config holds what JSON does not know ({error}); accepted are strings, numbers, "
+            "booleans, None, and tuples, lists and ConfigDicts of them."
+        ) from error
     return as_json
 
 
 def check(config: ConfigDict) -> None:
-    """Checks the keys of a config, and the numbers whose range does not depend on anything else.
+    """Checks the keys of a config, and of its values what does not depend on anything else.
 
     Raises:
-        ValueError: A key is not known or missing, or a number is out of range.
+        ValueError: A key is not known or missing, or a value is of another type or out of range.
     """
-    received = _keys(plain(config))
+    tree = plain(config)
+    received = _keys(tree)
     for key in received:
         if key not in KEYS:
             raise unknown_key(key, KEYS)
     for key in KEYS:
         if key not in received:
             raise ValueError(f"The config has no key {key!r}; add it, as configs/digits.py does.")
-    for key, least in _AT_LEAST.items():
-        value = _get(config, key)
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise ValueError(f"config.{key} is {value!r}; accepted are integers from {least}.")
-    size = config.data.size
-    if len(size) != 2 or min(size) < 1:
+    for key, (accepts, accepted) in _ACCEPTED.items():
+        value = _get(tree, key)
+        if not accepts(value):
+            raise ValueError(f"config.{key} is {value!r}; accepted {accepted}.")
+    if "classes" in tree["model"]["args"]:
         raise ValueError(
-            f"config.data.size is {tuple(size)}; accepted is (height, width) in pixels, from 1."
+            "config.model.args has the key 'classes', which comes from the data set; leave it out."
         )
+    for part in FREE:
+        if not _is_finite(_get(tree, part)):
+            raise ValueError(f"config.{part} holds a number that is not finite; change it.")
 
 
 def unknown_key(received: str, accepted: Iterable[str]) -> ValueError:
@@ -137,15 +192,15 @@ def _keys(tree: dict[str, Any], prefix: str = "") -> list[str]:
     keys: list[str] = []
     for name, value in tree.items():
         key = prefix + name
-        if isinstance(value, dict) and key not in _FREE:
+        if isinstance(value, dict) and key not in FREE:
             keys += _keys(value, key + ".")
         else:
             keys.append(key)
     return keys
 
 
-def _get(config: ConfigDict, key: str) -> Any:
-    value: Any = config
+def _get(tree: dict[str, Any], key: str) -> Any:
+    value: Any = tree
     for name in key.split("."):
         value = value[name]
     return value

@@ -109,6 +109,7 @@ def training_batches(
             size=tuple(config.data.size),
             fit=config.data.fit,
             flip=config.data.flip,
+            multiple=config.data.multiple,
             seed=config.seed,
             epoch=epoch,
             start_step=start,

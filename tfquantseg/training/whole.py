@@ -7,6 +7,7 @@ renamed. Whoever looks, at any moment and after any crash, finds either the old 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import uuid
@@ -16,11 +17,25 @@ from pathlib import Path
 _TEMPORARY = ".unfinished-"
 
 
+def check_writable(path: Path) -> None:
+    """Checks that a file can be written, before the work whose result it shall hold.
+
+    Raises:
+        OSError: `path` is a folder, or its folder is missing or cannot be written.
+    """
+    if path.is_dir():
+        raise OSError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not path.parent.is_dir():
+        raise OSError(errno.ENOENT, "There is no such folder to write to", str(path.parent))
+    if not os.access(path.parent, os.W_OK):
+        raise OSError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+
 def write_whole(path: Path, content: bytes) -> None:
     """Writes a file, or replaces it, in one step.
 
     Raises:
-        OSError: The disk is full or the folder cannot be written; an old `path` is untouched.
+        OSError: The disk is full or the folder cannot be written; names `path`, which is untouched.
     """
     temporary = path.with_name(f"{_TEMPORARY}{uuid.uuid4().hex}-{path.name}")
     try:
@@ -29,6 +44,9 @@ def write_whole(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise OSError(error.errno, error.strerror, str(path)) from error
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise

@@ -1,14 +1,15 @@
 """The work directory of one run: its config, its lock, its files.
 
-    config.json      the resolved config, written once
+    config.json      the resolved config, written once, when the first step begins
     objects.txt      bits, limit and step of every quantized object, layer by layer
     log.csv          one row a step                          (log.py)
     scores.json      the scores, once the run has finished
     checkpoints/     the last few and the best               (checkpoints.py)
     lock             held while a process trains here
 
-One directory belongs to one config for ever: the same command again goes on where it stopped, and
-another config is refused, so that no file in it can be from something else than config.json says.
+From its first step on a directory belongs to one config for ever: the same command again goes on
+where it stopped, and another config is refused, so that no file in it can be from something else
+than config.json says.
 """
 
 from __future__ import annotations
@@ -17,12 +18,14 @@ import contextlib
 import fcntl
 import json
 import os
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tfquantseg.training import whole
-from tfquantseg.training.recipe import first_difference
+from ml_collections import ConfigDict
+
+from tfquantseg.training import recipe, whole
 
 CONFIG = "config.json"
 OBJECTS = "objects.txt"
@@ -44,19 +47,32 @@ def opened(path: Path, config: dict[str, Any]) -> Iterator[Path]:
         `path`.
 
     Raises:
-        ValueError: Another process trains here, or the directory is of another config.
+        ValueError: Another process trains here, the directory is of another config, or it is a
+            file.
         OSError: It cannot be made or written.
     """
+    if path.exists() and not path.is_dir():
+        raise ValueError(f"{path} is a file; give a folder, or a new name, as --workdir.")
     path.mkdir(parents=True, exist_ok=True)
     with _locked(path):
         if (path / CONFIG).exists():
             _check_same(path, config)
-        else:
-            whole.write_whole(path / CONFIG, json.dumps(config, indent=2).encode() + b"\n")
         (path / CHECKPOINTS).mkdir(exist_ok=True)
         for folder in (path, path / CHECKPOINTS):
             whole.remove_unfinished(folder)
         yield path
+
+
+def claim(path: Path, config: dict[str, Any]) -> None:
+    """Makes an open work directory that of a config for ever, if it is not yet.
+
+    Called when the first step begins: a mistyped config that nothing can be built of claims none.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    if not (path / CONFIG).exists():
+        whole.write_whole(path / CONFIG, json.dumps(config, indent=2).encode() + b"\n")
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -64,30 +80,56 @@ def read_config(path: Path) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: There is no work directory at `path`.
+        ValueError: The file holds no config.
     """
     try:
         config: dict[str, Any] = json.loads((path / CONFIG).read_text())
+        if not isinstance(config, dict):
+            raise ValueError("it is not an object of keys and values")
+        recipe.check(ConfigDict(config))
     except (FileNotFoundError, NotADirectoryError):
         raise FileNotFoundError(
             f"{path} is not a work directory: it has no {CONFIG}. Give as --workdir the directory "
             "that a training made."
         ) from None
-    except ValueError:
+    except ValueError as error:
         raise ValueError(
-            f"{path / CONFIG} is not valid JSON, so it was changed after the training wrote it; "
-            "restore it, or train in another --workdir."
-        ) from None
+            f"{path / CONFIG} holds no config ({error}), so it was changed after the training "
+            "wrote it; restore it, or train in another --workdir."
+        ) from error
     return config
 
 
 def _check_same(path: Path, config: dict[str, Any]) -> None:
-    difference = first_difference(read_config(path), config)
+    saved = read_config(path)
+    difference = recipe.first_difference(saved, config)
     if difference:
         key, there, here = difference
         raise ValueError(
             f"{path} holds a run of another config: config.{key} is {there!r} there and {here!r} "
-            f"now. Go on with that run by giving --config.{key}={there}, or give another --workdir."
+            f"now. {_advice(key, saved, config)}"
         )
+
+
+def _advice(key: str, saved: dict[str, Any], config: dict[str, Any]) -> str:
+    """What to do about a difference; the change that undoes it where a command line can hold it."""
+    otherwise = "give another --workdir."
+    there: Any = saved
+    here: Any = config
+    names = []
+    for name in key.split("."):
+        if not isinstance(there, dict):
+            break  # A list is given as a whole.
+        if name not in there or name not in here:
+            return otherwise.capitalize()
+        there, here = there[name], here[name]
+        names.append(name)
+    values = there if isinstance(there, list) else [there]
+    if not all(isinstance(value, str | int | float) for value in values):
+        return otherwise.capitalize()
+    text = str(tuple(there) if isinstance(there, list) else there)
+    argument = shlex.quote(f"--config.{'.'.join(names)}={text}")
+    return f"Go on with that run by giving {argument}, or {otherwise}"
 
 
 @contextlib.contextmanager

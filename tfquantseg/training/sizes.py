@@ -1,0 +1,61 @@
+"""Whether images of a size fit a model, asked before anything is computed.
+
+A model that halves its input k times and joins what it enlarges again with what it had before needs
+sides that are multiples of its *stride* 2**k, unless it pads by itself.
+"""
+
+from __future__ import annotations
+
+import keras
+from ml_collections import ConfigDict
+
+_STRIDES = (1, 2, 4, 8, 16, 32, 64, 128)
+
+
+def check_training(model: keras.Model, config: ConfigDict) -> None:
+    """Checks the size of the config's training batches.
+
+    Raises:
+        ValueError: See `check`.
+    """
+    multiple = config.data.multiple
+    height, width = (side + -side % multiple for side in config.data.size)
+    check(model, height, width)
+
+
+def check(model: keras.Model, height: int, width: int) -> None:
+    """Checks that a model returns logits of the size of its images.
+
+    Args:
+        model: Images [N, H, W, 3] to logits [N, H, W, classes].
+        height: H, pixels, padding included.
+        width: W, pixels, padding included.
+
+    Raises:
+        ValueError: It does not; names what sides it accepts.
+    """
+    if _fits(model, height, width):
+        return
+    fixed = model.input_shape[1:3]
+    if None not in fixed:
+        accepted = f"sides of {fixed[0]} x {fixed[1]}, as the model was built for"
+    else:
+        # Three times a stride is a multiple of no larger one.
+        stride = next((s for s in _STRIDES if _fits(model, 3 * s, 3 * s)), None)
+        accepted = f"sides that are multiples of {stride}" if stride else "other sides"
+    raise ValueError(
+        f"Images of {height} x {width} pixels do not fit model {model.name!r}; accepted are "
+        f"{accepted}. Change config.data.size, or set config.data.multiple, to which images are "
+        "padded."
+    )
+
+
+def _fits(model: keras.Model, height: int, width: int) -> bool:
+    fixed = model.input_shape[1:3]
+    if any(have not in (None, want) for have, want in zip(fixed, (height, width), strict=True)):
+        return False
+    try:
+        returned = model.compute_output_shape((1, height, width, 3))
+    except ValueError:  # Two feature maps of different size cannot be joined.
+        return False
+    return tuple(returned[1:3]) == (height, width)
