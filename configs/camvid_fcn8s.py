@@ -51,6 +51,7 @@ def get_config() -> ConfigDict:
     config.optimizer.momentum = 0.875
     config.optimizer.decay = 2.0**-11  # the paper's 5e-4, nearly
     config.optimizer.boundaries = (700, 900, 1000)
+    config.optimizer.warmup = (8, 16, 24, 32)
 
     config.steps = 1092
     config.seed = 0

@@ -43,12 +43,14 @@ def get_config() -> ConfigDict:
 
     config.loss = "softmax_cross_entropy"  # or "mse_one_hot"
 
-    # The learning rate lies on a grid of powers of two, and is halved before each of these steps.
+    # The learning rate lies on a grid of powers of two. It doubles at each step in warmup, up to
+    # learning_rate, and is halved at each step in boundaries.
     config.optimizer = ConfigDict()
     config.optimizer.learning_rate = 2.0**-4
     config.optimizer.momentum = 0.875
     config.optimizer.decay = 0.0
     config.optimizer.boundaries = (800, 1000, 1100)
+    config.optimizer.warmup = ()
 
     config.steps = 1200
     config.seed = 0  # of initial weights, order of the data, stochastic rounding

@@ -29,6 +29,15 @@ def test_values_are_all_it_takes() -> None:
     assert {float(schedule(step)) for step in range(30)} == set(schedule.values())
 
 
+def test_the_rate_doubles_from_each_step_of_the_warmup_on() -> None:
+    schedule = Halvings(0.3, (6,), warmup=(1, 4))
+    rates = np.array([schedule(step) for step in range(8)])
+    # A half of a float32 is exact.
+    expected = np.float32(0.3) / np.array([4, 2, 2, 2, 1, 1, 2, 2], np.float32)
+    np.testing.assert_array_equal(rates, expected)
+    assert schedule.values() == (0.075, 0.15, 0.3, 0.15)
+
+
 @pytest.mark.parametrize("jit", [False, True])
 def test_steps_may_be_tensors_and_variables(jit: bool) -> None:
     schedule = Halvings(1.0, (5,))
@@ -50,7 +59,7 @@ def test_an_optimizer_follows_it() -> None:
 
 
 def test_keras_saves_and_loads_it() -> None:
-    schedule = Halvings(0.5, (3, 9))
+    schedule = Halvings(0.5, (3, 9), (1, 2))
     saved = keras.saving.serialize_keras_object(schedule)
     assert keras.saving.deserialize_keras_object(saved) == schedule
 
@@ -60,13 +69,21 @@ def test_equal_fields_make_equal_schedules() -> None:
     assert Halvings(0.5, (3, 9)) != Halvings(0.5, (3,))
 
 
-@pytest.mark.parametrize("initial", [0.0, -1.0, float("nan"), float("inf")])
-def test_a_rate_that_is_not_positive_is_refused(initial: float) -> None:
-    with pytest.raises(ValueError, match=r"initial=.*positive"):
-        Halvings(initial)
+@pytest.mark.parametrize("peak", [0.0, -1.0, float("nan"), float("inf"), "0.1", True])
+def test_a_rate_that_is_not_positive_is_refused(peak: float) -> None:
+    with pytest.raises(ValueError, match=r"peak=.*positive"):
+        Halvings(peak)
 
 
-@pytest.mark.parametrize("boundaries", [(0,), (-3, 4), (5, 5), (7, 2)])
-def test_boundaries_that_do_not_ascend_are_refused(boundaries: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match=r"boundaries=.*ascending"):
-        Halvings(0.1, boundaries)
+@pytest.mark.parametrize("steps", [(0,), (-3, 4), (5, 5), (7, 2), (1.5,), ("3",), (True, 2)])
+def test_steps_that_do_not_ascend_are_refused(steps: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=r"boundaries=.*integer steps .*ascending"):
+        Halvings(0.1, steps)
+    with pytest.raises(ValueError, match=r"warmup=.*integer steps .*ascending"):
+        Halvings(0.1, (), steps)
+
+
+@pytest.mark.parametrize("boundary", [4, 5])
+def test_a_warmup_that_runs_into_the_halvings_is_refused(boundary: int) -> None:
+    with pytest.raises(ValueError, match=r"warmup=\(3, 5\) does not end before boundaries="):
+        Halvings(0.1, (boundary,), (3, 5))

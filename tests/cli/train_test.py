@@ -50,11 +50,19 @@ def test_train_then_evaluate(here: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert scores == {**trained, "scales": "dynamic"}
     assert set(scores) == {
         "data", "split", "images", "classes", "step", "scales",
-        "miou", "miou_per_image", "pixel_accuracy", "per_class_iou",
+        "miou", "miou_per_image", "pixel_accuracy", "miou_interval", "per_class_iou",
     }  # fmt: skip
     assert len(scores["per_class_iou"]) == 11
     assert f"mIoU per image  {scores['miou_per_image']:6.2%}" in printed.out
     assert "JSON   scores.json" in printed.out
+
+    argv = ["evaluate", "--workdir=tfquantseg-runs/digits", "--json=pair.json"]
+    assert evaluate.main([*argv, "--baseline=tfquantseg-runs/digits"]) == 0
+    # A run does not differ from itself on any choice of images.
+    assert "mIoU against the baseline  +0.00 points" in capsys.readouterr().out
+    pair = json.loads((here / "pair.json").read_text())
+    assert pair["baseline"]["miou"] == pair["miou"]
+    assert pair["difference"] == {"estimate": 0, "low": 0, "high": 0, "level": 0.95}
 
     assert train.main(["train", *TINY]) == 0
     assert "has finished before, after step 3: nothing to do" in capsys.readouterr().out

@@ -23,7 +23,9 @@ def test_a_recipe_is_complete(name: str) -> None:
     assert "Time: " in module["__doc__"]
     # The same recipe serves the integer presets, whose learning rates lie on grid(k_lr).
     rates = schedules.Halvings(
-        config.optimizer.learning_rate, tuple(config.optimizer.boundaries)
+        config.optimizer.learning_rate,
+        tuple(config.optimizer.boundaries),
+        tuple(config.optimizer.warmup),
     ).values()
     step = delta(policy.INTEGER.k_lr)
     assert all(rate / step == round(rate / step) for rate in rates)

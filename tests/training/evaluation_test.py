@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests.training import tiny
-from tfquantseg import transform
+from tfquantseg import metrics, transform
 from tfquantseg.layers import QuantEdge
 from tfquantseg.models import residual_unet
 from tfquantseg.policy import INTEGER
@@ -49,6 +49,16 @@ def test_each_pixel_of_the_image_counts_once() -> None:
     np.testing.assert_array_equal(counts, [[[6, 0], [0, 6]], [[0, 0], [0, 15]], [[12, 0], [0, 0]]])
 
 
+def test_the_interval_is_that_of_choosing_other_images() -> None:
+    # Red 200, class 2, is taken for class 1: the first image scores 0, the second 1, both 1/4. A
+    # quarter of the drawn pairs are the first image twice, and a quarter the second.
+    config = tiny.config()
+    data = tiny.data([[[2] * 8] * 8, [[1] * 8] * 8], classes=3)
+    evaluation = Evaluator(_threshold(), data, config).evaluate(step=5)
+    assert evaluation.scores.miou == 0.25
+    assert evaluation.miou_interval == metrics.Interval(0.25, 0.0, 1.0, 0.95)
+
+
 def test_json_holds_fractions_by_name() -> None:
     as_json = _evaluated([[[0, 1, 1, 0]] * 4]).as_json()
     assert as_json == {
@@ -61,6 +71,7 @@ def test_json_holds_fractions_by_name() -> None:
         "miou": 1.0,
         "miou_per_image": 1.0,
         "pixel_accuracy": 1.0,
+        "miou_interval": {"estimate": 1.0, "low": 1.0, "high": 1.0, "level": 0.95},
         "per_class_iou": {"class0": 1.0, "class1": 1.0},
     }
 
@@ -68,7 +79,9 @@ def test_json_holds_fractions_by_name() -> None:
 def test_the_table_says_what_was_evaluated_and_which_scales() -> None:
     lines = _evaluated([[[0, 0, 0, 0]] * 4]).table().splitlines()
     assert lines[0] == "made val, 1 images, after step 5, running activation scales"
-    assert lines[2].split() == ["mIoU", "100.00%"]
+    assert lines[2] == (
+        "mIoU            100.00%  (95% of resampled image sets: 100.00% to 100.00%)"
+    )
     assert lines[-2].split() == ["class0", "100.00%"]
     assert lines[-1].split() == ["class1", "-"]  # nowhere in labels or predictions
 

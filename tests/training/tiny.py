@@ -37,6 +37,7 @@ def config(**changes: object) -> ConfigDict:
                 "momentum": 0.875,
                 "decay": 2.0**-10,
                 "boundaries": (30,),
+                "warmup": (),
             },
             "steps": 40,
             "seed": 3,

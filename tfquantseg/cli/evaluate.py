@@ -3,22 +3,33 @@
 Examples:
   evaluate --workdir=tfquantseg-runs/digits --split=test
   evaluate --workdir=tfquantseg-runs/digits --split=val --checkpoint=best --json=scores.json
+  evaluate --workdir=my-integer-run --baseline=my-float-run
 
 A quantized model takes the scales of its activations from estimates kept while training
 (--scales=running), as an exported file does, or from each batch itself (--scales=dynamic), as
 training does. The scores say which.
+
+The interval beside the mIoU says how far it moves with another choice of images: the images are
+drawn again with replacement, 2,000 times. With --baseline the same draws score another run too, and
+the interval is that of the difference, in which what is hard for both cancels.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 from absl import flags
 
 from tfquantseg.cli import command
+
+if TYPE_CHECKING:
+    from tfquantseg.metrics import Counts
+    from tfquantseg.training.evaluation import Evaluation
 
 
 def main(argv: Sequence[str]) -> int:
@@ -56,34 +67,73 @@ def _define(values: flags.FlagValues, argv: list[str]) -> None:
         "Which checkpoint: of the latest step, or of the highest mIoU while training.",
         flag_values=values,
     )
+    flags.DEFINE_string(
+        "baseline",
+        None,
+        "Folder of another training on the same data set, to compare with.",
+        flag_values=values,
+    )
     flags.DEFINE_string("json", None, "Write the scores to this file too.", flag_values=values)
 
 
 def _evaluate(values: flags.FlagValues) -> int:
-    from ml_collections import ConfigDict
-
-    from tfquantseg.training import checkpoints, parts, recipe, whole, workdir
-    from tfquantseg.training.evaluation import Evaluator, load_model
+    from tfquantseg.metrics import bootstrap_difference
+    from tfquantseg.training import whole
 
     if values.json:
         whole.check_writable(Path(values.json))
-    path = Path(values.workdir)
+    run = _scored(values.workdir, values.split, values)
+    print(f"{run.evaluation.table()}\n")
+    as_json = run.evaluation.as_json()
+    if values.baseline:
+        baseline = _scored(values.baseline, run.evaluation.split, values)
+        if baseline.evaluation.data != run.evaluation.data:
+            raise ValueError(
+                f"{values.baseline} was trained on {baseline.evaluation.data}, "
+                f"{values.workdir} on {run.evaluation.data}; a baseline has the same data set."
+            )
+        difference = bootstrap_difference(run.counts, baseline.counts)
+        print(f"Baseline {command.shown(baseline.model)}\n\n{baseline.evaluation.table()}\n")
+        print(
+            f"mIoU against the baseline  {100 * difference.estimate:+.2f} points  "
+            f"({difference.level:.0%} of resampled image sets: {100 * difference.low:+.2f} to "
+            f"{100 * difference.high:+.2f})\n"
+        )
+        as_json["baseline"] = baseline.evaluation.as_json()
+        as_json["difference"] = dataclasses.asdict(difference)
+    print(f"Model  {command.shown(run.model)}")
+    if values.json:
+        to = Path(values.json)
+        whole.write_whole(to, json.dumps(as_json, indent=2).encode() + b"\n")
+        print(f"JSON   {command.shown(to)}")
+    other = "dynamic" if values.scales == "running" else "running"
+    print("Next:")
+    print(
+        f"  {command.command_line('evaluate')} "
+        f"--workdir={shlex.quote(command.shown(Path(values.workdir)))} "
+        f"--split={shlex.quote(run.evaluation.split)} --scales={other}"
+    )
+    return 0
+
+
+class _Run(NamedTuple):
+    evaluation: Evaluation
+    counts: Counts
+    model: Path
+
+
+def _scored(folder: str, split: str | None, values: flags.FlagValues) -> _Run:
+    """Scores the run in a folder on a split, or on the one that it was validated on."""
+    from ml_collections import ConfigDict
+
+    from tfquantseg.training import checkpoints, parts, recipe, workdir
+    from tfquantseg.training.evaluation import Evaluator, load_model
+
+    path = Path(folder)
     config = ConfigDict(workdir.read_config(path))
     checkpoint = checkpoints.find(path / workdir.CHECKPOINTS, values.checkpoint)
     checkpoints.check_config(checkpoint, recipe.plain(config))
-    split = values.split or config.data.val
-    evaluator = Evaluator(load_model(checkpoint), parts.data(config, split), config, values.scales)
-    evaluation = evaluator.evaluate(checkpoint.step)
-    print(f"{evaluation.table()}\n")
-    print(f"Model  {command.shown(checkpoint.model)}")
-    if values.json:
-        to = Path(values.json)
-        whole.write_whole(to, json.dumps(evaluation.as_json(), indent=2).encode() + b"\n")
-        print(f"JSON   {command.shown(to)}")
-    other = "dynamic" if evaluation.scales == "running" else "running"
-    print("Next:")
-    print(
-        f"  {command.command_line('evaluate')} --workdir={shlex.quote(command.shown(path))} "
-        f"--split={shlex.quote(split)} --scales={other}"
-    )
-    return 0
+    data = parts.data(config, split or config.data.val)
+    evaluator = Evaluator(load_model(checkpoint), data, config, values.scales)
+    counts = evaluator.counts()
+    return _Run(evaluator.score(counts, checkpoint.step), counts, checkpoint.model)

@@ -31,6 +31,7 @@ class Evaluation:
         scales: Activation scales that were used: `"running"` estimates kept while training, or
             `"dynamic"`, each batch's own. A float model has none and gives the same for both.
         scores: The scores.
+        miou_interval: The mIoU with its 95 % bootstrap interval over images.
     """
 
     data: str
@@ -40,13 +41,19 @@ class Evaluation:
     step: int
     scales: Scales
     scores: metrics.Scores
+    miou_interval: metrics.Interval
 
     def as_json(self) -> dict[str, Any]:
         """Everything as JSON knows it; scores are fractions in 0..1, None where undefined."""
         fields = dataclasses.asdict(self)
-        values = fields.pop("scores")
+        values, interval = fields.pop("scores"), fields.pop("miou_interval")
         iou = values.pop("per_class_iou")
-        return {**fields, **values, "per_class_iou": dict(zip(self.classes, iou, strict=True))}
+        return {
+            **fields,
+            **values,
+            "miou_interval": interval,
+            "per_class_iou": dict(zip(self.classes, iou, strict=True)),
+        }
 
     def table(self) -> str:
         """The scores for a person to read, in percent."""
@@ -69,6 +76,11 @@ class Evaluation:
                 continue
             name, value = row
             lines.append(f"{name:<{width}}  " + ("   -" if value is None else f"{value:6.2%}"))
+        interval = self.miou_interval
+        lines[2] += (
+            f"  ({interval.level:.0%} of resampled image sets: {interval.low:.2%} to "
+            f"{interval.high:.2%})"
+        )
         return "\n".join(lines)
 
 
@@ -153,6 +165,18 @@ class Evaluator:
         Raises:
             ValueError: An example cannot be read, or no pixel is labelled.
         """
+        return self.score(self.counts(), step)
+
+    def score(self, counts: metrics.Counts, step: int) -> Evaluation:
+        """Scores of confusion matrices, as `counts` returned them.
+
+        Args:
+            counts: int64 [images, C, C].
+            step: Training steps that the model had done.
+
+        Raises:
+            ValueError: No pixel is labelled.
+        """
         return Evaluation(
             data=self._data.name,
             split=self._data.split,
@@ -160,5 +184,6 @@ class Evaluator:
             classes=self._data.classes,
             step=step,
             scales=self._scales,
-            scores=metrics.scores(self.counts()),
+            scores=metrics.scores(counts),
+            miou_interval=metrics.bootstrap_miou(counts),
         )

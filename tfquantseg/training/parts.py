@@ -56,7 +56,7 @@ def optimizer(config: ConfigDict) -> IntegerSGD:
     """
     chosen = config.optimizer
     return IntegerSGD(
-        Halvings(chosen.learning_rate, tuple(chosen.boundaries)),
+        Halvings(chosen.learning_rate, tuple(chosen.boundaries), tuple(chosen.warmup)),
         momentum=chosen.momentum,
         decay=chosen.decay,
         seed=config.seed,

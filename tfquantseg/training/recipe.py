@@ -75,6 +75,7 @@ _ACCEPTED: dict[str, tuple[Callable[[Any], bool], str]] = {
     "optimizer.momentum": _NUMBER,
     "optimizer.decay": _NUMBER,
     "optimizer.boundaries": (_is_list_of(_is_integer(0)), "are integers from 0, (step, ...)"),
+    "optimizer.warmup": (_is_list_of(_is_integer(0)), "are integers from 0, (step, ...)"),
     "loss": _TEXT,
     "steps": _POSITIVE,
     "seed": (_is_integer(0, _LARGEST_SEED), f"are integers from 0 to {_LARGEST_SEED}"),
