@@ -1,6 +1,7 @@
 """IntegerSGD: owns G and U. Gradients of 8 bits, updates and master weights of 24."""
 
 import math
+import numbers
 from collections.abc import Sequence
 from typing import Any
 
@@ -63,11 +64,11 @@ class IntegerSGD(keras.optimizers.Optimizer):
             raise ValueError(f"momentum must be from 0 to below 1, received {momentum!r}.")
         if not 0 <= decay < math.inf:
             raise ValueError(f"decay must not be negative or infinite, received {decay!r}.")
-        if not isinstance(seed, int) or not 0 <= seed < 2**63:
+        if not isinstance(seed, numbers.Integral) or not 0 <= seed < 2**63:
             raise ValueError(f"seed must be an integer from 0 to 2**63 - 1, received {seed!r}.")
         self.momentum = momentum
         self.decay = decay
-        self.seed = seed
+        self.seed = int(seed)
 
     def build(self, variables: Sequence[keras.Variable]) -> None:
         """Makes a velocity and two monitors for each variable, and checks the learning rate."""

@@ -93,3 +93,20 @@ def test_a_seed_is_needed_exactly_when_stochastic():
         Scaled(8, stochastic=True)(tf.zeros([2]))
     with pytest.raises(ValueError, match=r"takes no seed, received \(1, 2\)"):
         Scaled(8)(tf.zeros([2]), seed=(1, 2))
+
+
+@pytest.mark.parametrize("seed", [(1,), 3, (1.0, 2), (1, 2, 3)])
+def test_a_seed_is_two_integers(seed):
+    with pytest.raises(ValueError, match="seed must be two integers"):
+        Scaled(8, stochastic=True)(tf.zeros([2]), seed=seed)
+
+
+def test_a_scale_is_a_scalar():
+    with pytest.raises(ValueError, match=r"scale must be a scalar, received one of shape \(2,\)"):
+        Scaled(8).encode(tf.zeros([2]), scale=tf.ones([2]))
+
+
+@pytest.mark.parametrize("grid", [Uniform, Scaled])
+def test_numpys_integers_are_integers(grid):
+    assert grid(np.int64(8)) == grid(8)
+    assert isinstance(grid(np.int64(8)).bits, int)

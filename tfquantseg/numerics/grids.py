@@ -17,6 +17,7 @@ Source: arXiv:2011.14504, section III-A.
 
 import dataclasses
 import math
+import numbers
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
@@ -125,9 +126,17 @@ def _quotient(x: tf.Tensor, divisor: tf.Tensor) -> tf.Tensor:
     return tf.cast(tf.cast(x, tf.float64) / tf.cast(divisor, tf.float64), tf.float32)
 
 
-def _check_bits(bits: object, most: int) -> None:
-    if not isinstance(bits, int) or isinstance(bits, bool) or not 2 <= bits <= most:
+def _checked_bits(bits: object, most: int) -> int:
+    if not isinstance(bits, numbers.Integral) or isinstance(bits, bool) or not 2 <= bits <= most:
         raise ValueError(f"bits must be an integer from 2 to {most}, received {bits!r}.")
+    return int(bits)
+
+
+def _is_seed(seed: object) -> bool:
+    if not isinstance(seed, tuple | list) or len(seed) != 2:
+        return False
+    types = [part.dtype for part in map(tf.convert_to_tensor, seed)]
+    return all(kind.is_integer for kind in types)
 
 
 def _check_flags(grid: "Scaled") -> None:
@@ -171,7 +180,7 @@ class Uniform:
 
     def __post_init__(self) -> None:
         """Checks the fields and keeps a vector of limits as a tuple."""
-        _check_bits(self.bits, MAX_BITS)
+        object.__setattr__(self, "bits", _checked_bits(self.bits, MAX_BITS))
         _check_choice("rounding", self.rounding, ("half_up", "half_away"))
         try:
             array = np.asarray(self.limit, np.float64)
@@ -256,7 +265,8 @@ class Scaled:
     def __post_init__(self) -> None:
         """Checks the fields."""
         _check_flags(self)
-        _check_bits(self.bits, MAX_STOCHASTIC_BITS if self.stochastic else MAX_BITS)
+        most = MAX_STOCHASTIC_BITS if self.stochastic else MAX_BITS
+        object.__setattr__(self, "bits", _checked_bits(self.bits, most))
         _check_choice("step", self.step, ("max/128", "max/127"))
         _check_choice("rounding", self.rounding, ("half_up", "half_away"))
 
@@ -276,15 +286,18 @@ class Scaled:
             scale: a scalar to use in place of max|x|; values beyond it are clipped.
 
         Raises:
-            ValueError: a seed is missing for stochastic rounding, or given without it.
+            ValueError: a seed is missing for stochastic rounding, or given without it, or is not
+                two integers; the scale is no scalar.
         """
         if self.stochastic != (seed is not None):
             need = "needs seed=(a, b)" if self.stochastic else "takes no seed"
             raise ValueError(f"{self} {need}, received {seed!r}.")
-        if seed is not None and (not isinstance(seed, tuple | list) or len(seed) != 2):
+        if seed is not None and not _is_seed(seed):
             raise ValueError(f"seed must be two integers (a, b), received {seed!r}.")
         x = tf.convert_to_tensor(x, tf.float32)
         scale = largest_magnitude(x) if scale is None else tf.convert_to_tensor(scale, tf.float32)
+        if scale.shape.rank:
+            raise ValueError(f"scale must be a scalar, received one of shape {scale.shape}.")
         unit = tf.where(scale >= _LEAST_SCALE, scale, 1.0)
         most = float(levels(self.bits))
         frozen = not tf.executing_eagerly() and tf.get_static_value(scale) is not None
