@@ -1,7 +1,6 @@
 """IntegerSGD: owns G and U. Gradients of 8 bits, updates and master weights of 24."""
 
 import math
-import numbers
 from collections.abc import Sequence
 from typing import Any
 
@@ -64,7 +63,7 @@ class IntegerSGD(keras.optimizers.Optimizer):
             raise ValueError(f"momentum must be from 0 to below 1, received {momentum!r}.")
         if not 0 <= decay < math.inf:
             raise ValueError(f"decay must not be negative or infinite, received {decay!r}.")
-        if not isinstance(seed, numbers.Integral) or not 0 <= seed < 2**63:
+        if not isinstance(seed, int | np.integer) or not 0 <= seed < 2**63:
             raise ValueError(f"seed must be an integer from 0 to 2**63 - 1, received {seed!r}.")
         self.momentum = momentum
         self.decay = decay

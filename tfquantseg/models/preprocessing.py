@@ -79,6 +79,10 @@ PREPROCESSINGS = {
     "torch": Preprocessing(
         order="rgb", mean=(123.675, 116.28, 103.53), deviation=(58.395, 57.12, 57.375)
     ),
+    "signed_127": Preprocessing(order="rgb", mean=(127.5,) * 3, deviation=(127.5,) * 3),
     "signed": Preprocessing(order="rgb", mean=(_CENTRE,) * 3, deviation=(_RANGE,) * 3),
 }
-"""The usual ones by name: that of `keras.applications.vgg16`, torchvision's, and our own."""
+"""The usual ones by name.
+
+Those of `keras.applications`' VGG16 and ResNet50, of torchvision, of ResNet50V2, and our own.
+"""

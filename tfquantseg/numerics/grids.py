@@ -17,7 +17,6 @@ Source: arXiv:2011.14504, section III-A.
 
 import dataclasses
 import math
-import numbers
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
@@ -127,7 +126,7 @@ def _quotient(x: tf.Tensor, divisor: tf.Tensor) -> tf.Tensor:
 
 
 def _checked_bits(bits: object, most: int) -> int:
-    if not isinstance(bits, numbers.Integral) or isinstance(bits, bool) or not 2 <= bits <= most:
+    if not isinstance(bits, int | np.integer) or isinstance(bits, bool) or not 2 <= bits <= most:
         raise ValueError(f"bits must be an integer from 2 to {most}, received {bits!r}.")
     return int(bits)
 

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import keras
 from keras import tree
 
+from tfquantseg.models.broadcast import BroadcastLike
 from tfquantseg.names import closest
 
 Kind = Literal[
@@ -51,6 +52,7 @@ _KINDS: dict[type, Kind] = {
     _L.Identity: "select",
     _L.Reshape: "select",
     _L.AveragePooling2D: "average",
+    BroadcastLike: "select",
     _L.UpSampling2D: "average",
     _L.Resizing: "average",
     _L.GlobalAveragePooling2D: "float",

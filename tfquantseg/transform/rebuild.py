@@ -106,7 +106,7 @@ class _Builder:
         integers, step = self.pair(call.inputs[0])
         if isinstance(call.operation, keras.layers.Dropout):
             return self._dropout(call.operation)((integers, step))
-        moved = self._apply(call, {id(call.inputs[0]): integers})
+        moved = self._apply(call, {id(other): self.pair(other)[0] for other in call.inputs})
         if call.kind == "average":
             rounding = self._plan.policy(call).rounding
             moved = RoundOnStep(rounding, name=f"{call.label}_rounded", dtype="float32")(moved)
