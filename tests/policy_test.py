@@ -24,7 +24,12 @@ WORDS = {
     "E2_at": ("x_hat", "conv_output"),
     "G_at": ("tape", "optimizer"),
     "step": ("max/128", "max/127"),
-    "rounding": ("half_up", "half_away"),
+    "rounding": ("half_up", "half_away", "half_even"),
+    "scale": ("max", "power_of_two"),
+    "A_grid": ("scaled", "unit"),
+    "E1_clip": ("1-D", "1"),
+    "G_clip": ("1-D", "none"),
+    "bias": ("kept", "dropped"),
     "norm": ("l1", "l2"),
     "decay": ("in_G", "off"),
     "W_limit": ("per_tensor", "per_channel"),
@@ -95,8 +100,9 @@ def test_fixed_limits(field, limit):
 # Files.
 
 
-@pytest.mark.parametrize("policy", [FLOAT, PAPER_FCN, INTEGER], ids=lambda policy: policy.name)
-def test_a_policy_comes_back_from_a_file(policy):
+@pytest.mark.parametrize("name", presets())
+def test_a_policy_comes_back_from_a_file(name):
+    policy = preset(name)
     assert Policy.from_dict(json.loads(json.dumps(policy.to_dict()))) == policy
 
 
@@ -116,12 +122,23 @@ def test_a_missing_field_is_named():
 
 
 def test_presets_by_name():
-    assert presets() == ("FLOAT", "PAPER_FCN", "INTEGER")
-    assert [preset(name) for name in presets()] == [FLOAT, PAPER_FCN, INTEGER]
+    assert presets() == (
+        "FLOAT",
+        "INTEGER",
+        "PAPER_FCN",
+        "PAPER_DEEPLAB",
+        "PAPER_DEEPLAB_L2",
+        "PAPER_DEEPLAB_E8",
+        "PAPER_DEEPLAB_E8_L2",
+        "AUTHORS_FCN",
+        "AUTHORS_DEEPLAB",
+    )
+    assert [preset(name).name for name in presets()] == list(presets())
+    assert (preset("FLOAT"), preset("INTEGER"), preset("PAPER_FCN")) == (FLOAT, INTEGER, PAPER_FCN)
 
 
 def test_an_unknown_preset_is_an_error_with_the_nearest():
-    expected = r"'INTEGRE' \(did you mean 'INTEGER'\?\); there are FLOAT, PAPER_FCN, INTEGER"
+    expected = r"'INTEGRE' \(did you mean 'INTEGER'\?\); there are FLOAT, INTEGER, PAPER_FCN"
     with pytest.raises(ValueError, match=expected):
         preset("INTEGRE")
 
@@ -175,6 +192,57 @@ def test_integer_is_the_table_of_the_design():
         "l1",
         "in_G",
     ]
+
+
+def differences(name, other):
+    """The fields, but for the name, in which a preset differs from another."""
+    mine, theirs = preset(name).to_dict(), preset(other).to_dict()
+    return {key: mine[key] for key in mine if mine[key] != theirs[key] and key != "name"}
+
+
+def test_paper_deeplab_keeps_the_gradients_scale_and_has_16_bit_errors_in_batch_norm():
+    # Section V-A: k_E2 = 16; Table II: Eq 17, 65.21 %, against 64.13 % by Eq 18.
+    assert differences("PAPER_DEEPLAB", "PAPER_FCN") == {"k_E2": 16, "G_rescale": True}
+    # Table I.
+    assert differences("PAPER_DEEPLAB_L2", "PAPER_DEEPLAB") == {"norm": "l2"}
+    assert differences("PAPER_DEEPLAB_E8", "PAPER_DEEPLAB") == {"k_E2": 8}
+    assert differences("PAPER_DEEPLAB_E8_L2", "PAPER_DEEPLAB") == {"k_E2": 8, "norm": "l2"}
+
+
+def test_the_authors_code_differs_from_their_paper():
+    assert differences("AUTHORS_DEEPLAB", "PAPER_DEEPLAB") == {
+        "k_x_hat": 8,
+        "E2_at": "conv_output",
+        "G_gain": 0.1,
+        "rounding": "half_even",
+        "decay": "off",
+        "bias": "dropped",
+    }
+    assert differences("AUTHORS_FCN", "PAPER_FCN") == {
+        "scale": "power_of_two",
+        "A_grid": "unit",
+        "E1_clip": "1",
+        "G_clip": "none",
+        "G_gain": 1 / 128,
+        "rounding": "half_even",
+        "decay": "off",
+        "bias": "dropped",
+    }
+    fcn = preset("AUTHORS_FCN")
+    assert fcn.A() == Scaled(8, rounding="half_even", scale="one", clip="none")
+    assert fcn.E1() == Scaled(8, rounding="half_even", scale="power_of_two", clip="1")
+    assert fcn.E2() == Scaled(8, rounding="half_even", scale="power_of_two")
+    assert fcn.G() == Scaled(
+        8, stochastic=True, rescale=False, scale="power_of_two", clip="none", gain=1 / 128
+    )
+
+
+def test_a_table_says_where_the_authors_differ():
+    table = str(preset("AUTHORS_FCN"))
+    assert "A           8  step 2^(1 - k), not clipped, at conv_inputs" in table
+    assert "E1          8  step max/128, max a power of two, clipped at 1" in table
+    assert "scale dropped, Eq 18, times 0.0078125, not clipped, in the optimizer" in table
+    assert "bias       24  dropped" in table
 
 
 # Update rules.

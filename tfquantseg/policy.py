@@ -11,14 +11,19 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 from tfquantseg.names import closest
-from tfquantseg.numerics import Scaled, Uniform
+from tfquantseg.numerics import Clip, Rounding, Scaled, Uniform
 
 _CHOICES: dict[str, tuple[object, ...]] = {
     "A_at": ("conv_inputs", "every_tensor"),
     "E2_at": ("x_hat", "conv_output"),
     "G_at": ("tape", "optimizer"),
     "step": ("max/128", "max/127"),
-    "rounding": ("half_up", "half_away"),
+    "rounding": ("half_up", "half_away", "half_even"),
+    "scale": ("max", "power_of_two"),
+    "A_grid": ("scaled", "unit"),
+    "E1_clip": ("1-D", "1"),
+    "G_clip": ("1-D", "none"),
+    "bias": ("kept", "dropped"),
     "norm": ("l1", "l2"),
     "decay": ("in_G", "off"),
     "G_rescale": (True, False),
@@ -74,7 +79,15 @@ class Policy:
         G_at: quantize gradients in the "tape" or in the "optimizer", after all-reduce and decay.
         G_rescale: True keeps the gradient's scale (Eq 17), False drops it (Eq 18).
         step: of A, E1, E2, x_hat and G: "max/128" (Eq 4) or "max/127".
-        rounding: "half_up" (Eq 2) or "half_away".
+        rounding: "half_up" (Eq 2), "half_away" or "half_even".
+        scale: of A, E1, E2, x_hat and G: "max" (Eq 3) or "power_of_two", 2**round(log2(max|x|)).
+        A_grid: activations on "scaled" grids (Eq 15) or on the "unit" one: step 2**(1 - k_A), no
+            scale, no clip, so that integers may need more than k_A bits.
+        E1_clip: errors at activations end at "1-D" of their scale (Eq 2), or at "1", which takes
+            one bit more.
+        G_clip: gradients end at "1-D" (Eq 5), or nowhere ("none").
+        G_gain: a factor on quantized gradients.
+        bias: biases of convolutions are "kept", or "dropped" by `quantize`.
         W_limit: a power of two, or the smallest that holds the weights taken over, "per_tensor"
             or "per_channel".
         bias_limit: a power of two, or "fit".
@@ -105,7 +118,13 @@ class Policy:
     G_at: Literal["tape", "optimizer"] = "optimizer"
     G_rescale: bool = True
     step: Literal["max/128", "max/127"] = "max/127"
-    rounding: Literal["half_up", "half_away"] = "half_away"
+    rounding: Rounding = "half_away"
+    scale: Literal["max", "power_of_two"] = "max"
+    A_grid: Literal["scaled", "unit"] = "scaled"
+    E1_clip: Literal["1-D", "1"] = "1-D"
+    G_clip: Literal["1-D", "none"] = "1-D"
+    G_gain: float = 1.0
+    bias: Literal["kept", "dropped"] = "kept"
     W_limit: float | Literal["per_tensor", "per_channel"] = "per_channel"
     bias_limit: float | Literal["fit"] = "fit"
     BN_limit: float | Literal["fit"] = "fit"
@@ -136,7 +155,7 @@ class Policy:
         try:
             self.G()
         except ValueError as error:
-            raise ValueError(f"policy {self.name!r}: k_G: {error}") from None
+            raise ValueError(f"policy {self.name!r}: k_G or G_gain: {error}") from None
 
     def _grids(self) -> list[tuple[str, Any]]:
         """Returns (field, value) of all bits and limits that are set."""
@@ -159,11 +178,13 @@ class Policy:
 
     def A(self) -> Scaled | None:
         """Returns the grid of activations (Eq 15)."""
-        return self._scaled(self.k_A)
+        if self.k_A is None or self.A_grid == "scaled":
+            return self._scaled(self.k_A)
+        return Scaled(self.k_A, rounding=self.rounding, scale="one", clip="none")
 
     def E1(self) -> Scaled | None:
         """Returns the grid of errors at activations (Eq 16)."""
-        return self._scaled(self.k_E1)
+        return self._scaled(self.k_E1, self.E1_clip)
 
     def E2(self) -> Scaled | None:
         """Returns the grid of errors at x_hat or at the convolution's output (Eq 16)."""
@@ -173,7 +194,15 @@ class Policy:
         """Returns the stochastic grid of gradients (Eq 17, or 18 without rescale)."""
         if self.k_G is None:
             return None
-        return Scaled(self.k_G, step=self.step, stochastic=True, rescale=self.G_rescale)
+        return Scaled(
+            self.k_G,
+            step=self.step,
+            stochastic=True,
+            rescale=self.G_rescale,
+            scale=self.scale,
+            clip=self.G_clip,
+            gain=self.G_gain,
+        )
 
     def batch_norm(self, bits: int | None, limit: float) -> Uniform | None:
         """Returns the grid of mu, sigma, gamma or beta (Eq 14)."""
@@ -203,25 +232,44 @@ class Policy:
 
     def __str__(self) -> str:
         """Returns a table: object, bits, and limit or step."""
-        gradient = "scale kept, Eq 17" if self.G_rescale else "scale dropped, Eq 18"
         statistics = f"limit {self.BN_limit}, norm {self.norm}"
+        biases = "dropped" if self.bias == "dropped" else f"limit {self.bias_limit}"
         rows = [
             ("W", self.k_W, f"limit {self.W_limit}"),
-            ("bias", self.k_U, f"limit {self.bias_limit}"),
-            ("A", self.k_A, f"step {self.step}, at {self.A_at}"),
-            ("E1", self.k_E1, f"step {self.step}"),
-            ("E2", self.k_E2, f"step {self.step}, at {self.E2_at}"),
-            ("G", self.k_G, f"step {self.step}, stochastic, {gradient}, in the {self.G_at}"),
+            ("bias", self.k_U, biases),
+            ("A", self.k_A, f"{self.A_text()}, at {self.A_at}"),
+            ("E1", self.k_E1, self.E1_text()),
+            ("E2", self.k_E2, f"{self.E2_text()}, at {self.E2_at}"),
+            ("G", self.k_G, self.G_text()),
             ("U", self.k_U, "limit of its weight"),
             ("mu", self.k_mu, statistics),
             ("sigma", self.k_sigma, statistics),
-            ("x_hat", self.k_x_hat, f"step {self.step}"),
+            ("x_hat", self.k_x_hat, self.E2_text()),
             ("gamma", self.k_gamma, f"limit {self.BN_limit}"),
             ("beta", self.k_beta, f"limit {self.BN_limit}"),
         ]
         lines = [f"{self.name}, rounding {self.rounding}", "object  bits   limit or step"]
         lines += [f"{name:6}  {k or 'float':5}  {on if k else '-'}" for name, k, on in rows]
         return "\n".join(lines)
+
+    def A_text(self) -> str:
+        """Returns the step of activations in words, for tables."""
+        return self._step_text() if self.A_grid == "scaled" else "step 2^(1 - k), not clipped"
+
+    def E1_text(self) -> str:
+        """Returns the step of errors at activations in words, for tables."""
+        return self._step_text() + (", clipped at 1" if self.E1_clip == "1" else "")
+
+    def E2_text(self) -> str:
+        """Returns the step of errors at x_hat or at the convolution's output, for tables."""
+        return self._step_text()
+
+    def G_text(self) -> str:
+        """Returns what happens to gradients in words, for tables."""
+        scale = "scale kept, Eq 17" if self.G_rescale else "scale dropped, Eq 18"
+        gain = f", times {self.G_gain:g}" if self.G_gain != 1 else ""
+        clip = ", not clipped" if self.G_clip == "none" else ""
+        return f"{self._step_text()}, stochastic, {scale}{gain}{clip}, in the {self.G_at}"
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the fields, for configurations and files."""
@@ -244,13 +292,18 @@ class Policy:
             raise ValueError(f"a policy needs the fields {', '.join(missing)} too.")
         return cls(**fields)
 
+    def _step_text(self) -> str:
+        return f"step {self.step}" + (", max a power of two" if self.scale != "max" else "")
+
     def _uniform(
         self, bits: int | None, limit: float | tuple[float, ...], axis: int | tuple[int, ...]
     ) -> Uniform | None:
         return None if bits is None else Uniform(bits, limit, self.rounding, axis)
 
-    def _scaled(self, bits: int | None) -> Scaled | None:
-        return None if bits is None else Scaled(bits, self.step, rounding=self.rounding)
+    def _scaled(self, bits: int | None, clip: Clip = "1-D") -> Scaled | None:
+        if bits is None:
+            return None
+        return Scaled(bits, self.step, rounding=self.rounding, scale=self.scale, clip=clip)
 
 
 FLOAT = Policy(
@@ -288,10 +341,65 @@ PAPER_FCN = Policy(
 )
 """The letter of the paper for FCN8s-VGG16: Eq 18, weights and biases within a limit of 1."""
 
+PAPER_DEEPLAB = dataclasses.replace(PAPER_FCN, name="PAPER_DEEPLAB", k_E2=16, G_rescale=True)
+"""The letter of the paper for DeepLabv3-ResNet50: Eq 17, errors inside batch norm of 16 bits."""
+
+PAPER_DEEPLAB_E8 = dataclasses.replace(PAPER_DEEPLAB, name="PAPER_DEEPLAB_E8", k_E2=8)
+"""The paper's Table I: errors inside batch norm of 8 bits too."""
+
+PAPER_DEEPLAB_L2 = dataclasses.replace(PAPER_DEEPLAB, name="PAPER_DEEPLAB_L2", norm="l2")
+"""The paper's Table I: batch norm with the standard deviation (Eq 11)."""
+
+PAPER_DEEPLAB_E8_L2 = dataclasses.replace(PAPER_DEEPLAB_E8, name="PAPER_DEEPLAB_E8_L2", norm="l2")
+"""The paper's Table I: errors of 8 bits, batch norm with the standard deviation."""
+
+AUTHORS_DEEPLAB = dataclasses.replace(
+    PAPER_DEEPLAB,
+    name="AUTHORS_DEEPLAB",
+    k_x_hat=8,
+    E2_at="conv_output",
+    G_gain=0.1,
+    rounding="half_even",
+    decay="off",
+    bias="dropped",
+)
+"""The code of the paper's authors for DeepLabv3, where it differs from the paper's letter.
+
+Their first convolution and the one that makes the logits stay float: rules such as
+``(("conv1_conv|logits", FLOAT), (".*", AUTHORS_DEEPLAB))``.
+"""
+
+AUTHORS_FCN = dataclasses.replace(
+    PAPER_FCN,
+    name="AUTHORS_FCN",
+    scale="power_of_two",
+    A_grid="unit",
+    E1_clip="1",
+    G_clip="none",
+    G_gain=2.0**-7,
+    rounding="half_even",
+    decay="off",
+    bias="dropped",
+)
+"""The code of the paper's authors for FCN8s-VGG16, where it differs from the paper's letter."""
+
 INTEGER = Policy(name="INTEGER", k_W=8, k_A=8, k_E1=8, k_E2=8, k_G=8, k_U=24)
 """The default: every operand of all three products of every convolution is an 8-bit integer."""
 
-_PRESETS = {policy.name: policy for policy in (FLOAT, PAPER_FCN, INTEGER)}
+_PRESETS = {
+    policy.name: policy
+    for policy in (
+        FLOAT,
+        INTEGER,
+        PAPER_FCN,
+        PAPER_DEEPLAB,
+        PAPER_DEEPLAB_L2,
+        PAPER_DEEPLAB_E8,
+        PAPER_DEEPLAB_E8_L2,
+        AUTHORS_FCN,
+        AUTHORS_DEEPLAB,
+    )
+}
 
 
 def presets() -> tuple[str, ...]:

@@ -78,9 +78,10 @@ def test_dropping_everything_gives_zeros():
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("rounding", ["half_up", "half_away"])
+@pytest.mark.parametrize("rounding", ["half_up", "half_away", "half_even"])
 def test_round_on_step(rounding, mode):
-    rule = {"half_up": reference.half_up, "half_away": reference.half_away}[rounding]
+    rules = {"half_up": reference.half_up, "half_away": reference.half_away, "half_even": np.rint}
+    rule = rules[rounding]
     x = np.float32([0, 0.25, 0.5, 0.75, 1.5, 2.5, -0.25, -0.5, -0.75, -1.5, -2.5, 126.5, -127.2])
     layer = RoundOnStep(rounding)
 
@@ -103,8 +104,8 @@ def test_the_average_of_integers_is_within_half_a_step():
 
 
 def test_another_rounding_is_an_error():
-    with pytest.raises(ValueError, match=r"half_up, half_away.*received 'half_even'"):
-        RoundOnStep("half_even")
+    with pytest.raises(ValueError, match=r"half_up, half_away, half_even.*received 'half_odd'"):
+        RoundOnStep("half_odd")
 
 
 def test_a_loaded_model_computes_the_same(tmp_path):

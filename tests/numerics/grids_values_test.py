@@ -78,7 +78,7 @@ def test_a_vector_of_limits_along_an_unknown_axis():
     ("grid", "name", "value"),
     [
         (Scaled, "step", "max/126"),
-        (Scaled, "rounding", "half_even"),
+        (Scaled, "rounding", "half_odd"),
         (Uniform, "rounding", "up"),
         (Scaled, "step", None),
     ],

@@ -51,12 +51,14 @@ def object_table(model: keras.Model) -> str:
 
 def _edge(layer: QuantEdge) -> Iterator[Row]:
     policy = layer.policy
-    step = f"step {policy.step} of the batch; a running estimate in evaluation"
+    step = policy.A_text()
+    if policy.A_grid == "scaled":
+        step += " of the batch; a running estimate in evaluation"
     if layer.fixed_scale is not None:
         step = f"step {layer.fixed_scale / 128:g}"
     yield layer.name, "A", policy.k_A, step
     if any(layer.quantize_error):
-        yield layer.name, "E1", policy.k_E1, f"step {policy.step}"
+        yield layer.name, "E1", policy.k_E1, policy.E1_text()
 
 
 def _convolution(layer: QuantConv2D | QuantDepthwiseConv2D | QuantConv2DTranspose) -> Iterator[Row]:
@@ -65,8 +67,10 @@ def _convolution(layer: QuantConv2D | QuantDepthwiseConv2D | QuantConv2DTranspos
     if layer.use_bias:
         yield layer.name, "bias", policy.k_U, _limits(layer.bias_limit)
     if layer.error_grid != "none":
-        bits = policy.k_E1 if layer.error_grid == "E1" else policy.k_E2
-        yield layer.name, layer.error_grid, bits, f"step {policy.step}"
+        at_activation = layer.error_grid == "E1"
+        bits = policy.k_E1 if at_activation else policy.k_E2
+        text = policy.E1_text() if at_activation else policy.E2_text()
+        yield layer.name, layer.error_grid, bits, text
     else:
         yield layer.name, "E2", None, "-"
     yield from _training(layer.name, policy, _limits(layer.W_limit))
@@ -77,15 +81,14 @@ def _batch_norm(layer: BatchNorm) -> Iterator[Row]:
     for name in ("mu", "sigma", "gamma", "beta"):
         limit = _limits(layer.limits[f"{name}_limit"])
         yield layer.name, name, getattr(policy, f"k_{name}"), limit
-    yield layer.name, "x_hat", policy.k_x_hat, f"step {policy.step}"
+    yield layer.name, "x_hat", policy.k_x_hat, policy.E2_text()
     if layer.quantize_error:
-        yield layer.name, "E2", policy.k_E2, f"step {policy.step}"
+        yield layer.name, "E2", policy.k_E2, policy.E2_text()
     yield from _training(layer.name, policy, "of gamma and beta")
 
 
 def _training(name: str, policy: Policy, limit: str) -> Iterator[Row]:
-    scale = "scale kept, Eq 17" if policy.G_rescale else "scale dropped, Eq 18"
-    yield name, "G", policy.k_G, f"step {policy.step}, stochastic, {scale}, in the {policy.G_at}"
+    yield name, "G", policy.k_G, policy.G_text()
     yield name, "U", policy.k_U, limit
 
 

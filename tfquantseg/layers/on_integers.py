@@ -12,6 +12,8 @@ import tensorflow as tf
 
 from tfquantseg.numerics import round_half_away, round_half_up, round_on_step
 
+_ROUNDINGS = {"half_up": round_half_up, "half_away": round_half_away, "half_even": tf.round}
+
 
 @keras.saving.register_keras_serializable("tfquantseg")
 class RoundOnStep(keras.layers.Layer):
@@ -24,21 +26,22 @@ class RoundOnStep(keras.layers.Layer):
         float32 integers of x's shape; the error passes straight through.
 
     Attributes:
-        rounding: "half_up" or "half_away".
+        rounding: "half_up", "half_away" or "half_even".
     """
 
     def __init__(self, rounding: str = "half_away", **kwargs: Any) -> None:
         """Builds the layer."""
         super().__init__(**kwargs)
-        if rounding not in ("half_up", "half_away"):
+        if rounding not in _ROUNDINGS:
             raise ValueError(
-                f"{self.name}: rounding must be one of half_up, half_away, received {rounding!r}."
+                f"{self.name}: rounding must be one of {', '.join(_ROUNDINGS)}, "
+                f"received {rounding!r}."
             )
         self.rounding = rounding
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
         """Returns the nearest integers."""
-        return round_on_step(x, round_half_up if self.rounding == "half_up" else round_half_away)
+        return round_on_step(x, _ROUNDINGS[self.rounding])
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """Returns the input's shape."""

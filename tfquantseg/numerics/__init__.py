@@ -12,7 +12,9 @@ from tfquantseg.numerics.errors import (
     round_on_step,
 )
 from tfquantseg.numerics.grids import (
+    Clip,
     Quantized,
+    Rounding,
     Scaled,
     Uniform,
     delta,
@@ -26,8 +28,10 @@ from tfquantseg.numerics.taps import tap
 
 __all__ = [
     "PRODUCTS",
+    "Clip",
     "Convolution",
     "Quantized",
+    "Rounding",
     "Scaled",
     "Uniform",
     "delta",

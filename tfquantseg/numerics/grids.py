@@ -23,8 +23,10 @@ from typing import Literal, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-Rounding = Literal["half_up", "half_away"]
+Rounding = Literal["half_up", "half_away", "half_even"]
 Step = Literal["max/128", "max/127"]
+Scale = Literal["max", "power_of_two", "one"]
+Clip = Literal["1-D", "1", "none"]
 Seed = tuple[int | tf.Tensor, int | tf.Tensor]
 
 MAX_BITS = 24
@@ -36,7 +38,11 @@ MAX_STOCHASTIC_BITS = 22
 _LEAST_SCALE = 2.0**-100
 """A scale below it counts as zero: its step, or a product of two such steps, would underflow."""
 
+_ROUNDINGS = ("half_up", "half_away", "half_even")
+
 _BELOW_HALF = float(np.nextafter(np.float32(0.5), np.float32(0)))
+
+_MANTISSA_OF_SQRT_2 = int(np.float32(math.sqrt(2)).view(np.int32)) & (2**23 - 1)
 
 
 class Quantized(NamedTuple):
@@ -116,7 +122,18 @@ def round_stochastic(x: tf.Tensor, seed: Seed) -> tf.Tensor:
 
 
 def _round(x: tf.Tensor, rounding: Rounding) -> tf.Tensor:
+    if rounding == "half_even":
+        return tf.round(x)
     return round_half_up(x) if rounding == "half_up" else round_half_away(x)
+
+
+def _nearest_power_of_two(x: tf.Tensor) -> tf.Tensor:
+    """Returns 2**round(log2(x)), exactly, of normal positive float32: from the bits of x."""
+    bits = tf.bitcast(x, tf.int32)
+    exponent = tf.bitwise.right_shift(bits, 23)
+    mantissa = tf.bitwise.bitwise_and(bits, 2**23 - 1)
+    rounded = exponent + tf.cast(mantissa >= _MANTISSA_OF_SQRT_2, tf.int32)
+    return tf.bitcast(tf.bitwise.left_shift(rounded, 23), tf.float32)
 
 
 def _quotient(x: tf.Tensor, divisor: tf.Tensor) -> tf.Tensor:
@@ -165,7 +182,8 @@ class Uniform:
     Attributes:
         bits: k, from 2 to 24.
         limit: L, a power of two, or one a channel (any sequence, kept as a tuple of floats).
-        rounding: "half_up" is Eq 2's floor(x + 1/2); "half_away" rounds ties away from zero.
+        rounding: "half_up" is Eq 2's floor(x + 1/2); "half_away" rounds ties away from zero;
+            "half_even" to the even neighbour.
         axis: the axis, or the adjacent axes, of x along which a vector of limits lies.
 
     Raises:
@@ -180,7 +198,7 @@ class Uniform:
     def __post_init__(self) -> None:
         """Checks the fields and keeps a vector of limits as a tuple."""
         object.__setattr__(self, "bits", _checked_bits(self.bits, MAX_BITS))
-        _check_choice("rounding", self.rounding, ("half_up", "half_away"))
+        _check_choice("rounding", self.rounding, _ROUNDINGS)
         try:
             array = np.asarray(self.limit, np.float64)
         except (TypeError, ValueError):
@@ -243,6 +261,8 @@ class Scaled:
     maximum to 1 - Delta and is not idempotent: derive a scale once and hand on the pair. "max/127"
     clips nothing.
 
+    The last three fields are for the code of the paper's authors, which differs from its equations.
+
     Attributes:
         bits: k, from 2 to 24, to 22 when stochastic.
         step: "max/128" is the paper's step ``max * Delta(k)``; "max/127" is
@@ -250,9 +270,13 @@ class Scaled:
         stochastic: RQ in UQ's place; calls then need a seed.
         rescale: False leaves the scale out of the step (Eq 18).
         rounding: of the deterministic kind, as in `Uniform`.
+        scale: "max" is Eq 3; "power_of_two" is ``2**round(log2(max|x|))``; "one" is 1, no scale.
+        clip: "1-D" is Eq 2's, |integers| <= 2**(k-1) - 1; "1" lets them reach 2**(k-1), one bit
+            more than k; "none" clips nothing.
+        gain: a factor on the step, of quantized gradients.
 
     Raises:
-        ValueError: bits out of range, an unknown step or rounding.
+        ValueError: bits out of range, an unknown choice, a gain that is not positive.
     """
 
     bits: int
@@ -260,6 +284,9 @@ class Scaled:
     stochastic: bool = False
     rescale: bool = True
     rounding: Rounding = "half_up"
+    scale: Scale = "max"
+    clip: Clip = "1-D"
+    gain: float = 1.0
 
     def __post_init__(self) -> None:
         """Checks the fields."""
@@ -267,7 +294,11 @@ class Scaled:
         most = MAX_STOCHASTIC_BITS if self.stochastic else MAX_BITS
         object.__setattr__(self, "bits", _checked_bits(self.bits, most))
         _check_choice("step", self.step, ("max/128", "max/127"))
-        _check_choice("rounding", self.rounding, ("half_up", "half_away"))
+        _check_choice("scale", self.scale, ("max", "power_of_two", "one"))
+        _check_choice("clip", self.clip, ("1-D", "1", "none"))
+        if not (isinstance(self.gain, int | float) and 0 < self.gain < math.inf):
+            raise ValueError(f"gain must be a positive number, received {self.gain!r}.")
+        _check_choice("rounding", self.rounding, _ROUNDINGS)
 
     @property
     def divisor(self) -> float:
@@ -277,7 +308,7 @@ class Scaled:
     def encode(
         self, x: tf.Tensor, seed: Seed | None = None, scale: tf.Tensor | None = None
     ) -> Quantized:
-        """Returns (integers, step), the step a scalar, |integers| <= 2**(k-1) - 1.
+        """Returns (integers, step), the step a scalar; |integers| <= 2**(k-1) - 1 by Eq 2's clip.
 
         Args:
             x: tensor of any rank.
@@ -297,20 +328,32 @@ class Scaled:
         scale = largest_magnitude(x) if scale is None else tf.convert_to_tensor(scale, tf.float32)
         if scale.shape.rank:
             raise ValueError(f"scale must be a scalar, received one of shape {scale.shape}.")
-        unit = tf.where(scale >= _LEAST_SCALE, scale, 1.0)
-        most = float(levels(self.bits))
+        unit = self._unit(scale)
         frozen = not tf.executing_eagerly() and tf.get_static_value(scale) is not None
         ratio = (_quotient(x, unit) if frozen else x / unit) * self.divisor
         if seed is not None:
-            integers = tf.clip_by_value(round_stochastic(ratio, seed), -most, most)
+            integers = self._clipped(round_stochastic(ratio, seed))
         else:
-            integers = _round(tf.clip_by_value(ratio, -most, most), self.rounding)
+            integers = _round(self._clipped(ratio), self.rounding)
         return Quantized(integers, self._step(unit))
+
+    def _unit(self, scale: tf.Tensor) -> tf.Tensor:
+        if self.scale == "one":
+            return tf.constant(1.0)
+        unit = tf.where(scale >= _LEAST_SCALE, scale, 1.0)
+        return unit if self.scale == "max" else _nearest_power_of_two(unit)
+
+    def _clipped(self, steps: tf.Tensor) -> tf.Tensor:
+        if self.clip == "none":
+            return steps
+        most = float(levels(self.bits) + (1 if self.clip == "1" else 0))
+        return tf.clip_by_value(steps, -most, most)
 
     def _step(self, unit: tf.Tensor) -> tf.Tensor:
         if not self.rescale:
-            return tf.constant(1 / self.divisor, tf.float32)
-        return _quotient(unit, tf.constant(self.divisor))
+            return tf.constant(self.gain / self.divisor, tf.float32)
+        step = _quotient(unit, tf.constant(self.divisor))
+        return step if self.gain == 1 else step * np.float32(self.gain)
 
     def __call__(self, x: tf.Tensor, seed: Seed | None = None) -> tf.Tensor:
         """Returns integers * step, float32, of x's shape."""

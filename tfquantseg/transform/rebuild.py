@@ -197,7 +197,7 @@ class _Builder:
             return self._layers[id(operation)](pair)
         layer_type = _NODES[type(operation)]
         kernel, *biases = operation.get_weights()
-        bias = biases[0] if biases else None
+        bias = biases[0] if biases and policy.bias == "kept" else None
         limits = weight_limit(operation.name, kernel, policy, layer_type.channel_axis)
         layer = layer_type(
             policy,
