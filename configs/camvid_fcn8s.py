@@ -52,6 +52,7 @@ def get_config() -> ConfigDict:
     config.optimizer.decay = 2.0**-11  # the paper's 5e-4, nearly
     config.optimizer.boundaries = (700, 900, 1000)
     config.optimizer.warmup = (8, 16, 24, 32)
+    config.optimizer.factors = ()
 
     config.steps = 1092
     config.seed = 0

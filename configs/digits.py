@@ -44,13 +44,15 @@ def get_config() -> ConfigDict:
     config.loss = "softmax_cross_entropy"  # or "mse_one_hot"
 
     # The learning rate lies on a grid of powers of two. It doubles at each step in warmup, up to
-    # learning_rate, and is halved at each step in boundaries.
+    # learning_rate, and is halved at each step in boundaries. Layers of a name that a pattern in
+    # factors matches, ((pattern, factor), ...), learn with that factor times the rate.
     config.optimizer = ConfigDict()
     config.optimizer.learning_rate = 2.0**-4
     config.optimizer.momentum = 0.875
     config.optimizer.decay = 0.0
     config.optimizer.boundaries = (800, 1000, 1100)
     config.optimizer.warmup = ()
+    config.optimizer.factors = ()
 
     config.steps = 1200
     config.seed = 0  # of initial weights, order of the data, stochastic rounding

@@ -87,6 +87,39 @@ def test_a_schedules_rates_are_used():
     assert moves == [2.0**-4, 2.0**-5, 2.0**-6, 2.0**-6]
 
 
+# Factors of the learning rate.
+
+
+def layer_kernel(name: str) -> keras.Variable:
+    """The float kernel, zero, of a layer of this name."""
+    layer = keras.layers.Dense(1, use_bias=False, kernel_initializer="zeros", name=name)
+    layer.build((None, 1))
+    return layer.kernel
+
+
+def test_a_layers_rate_is_that_of_the_first_pattern_that_matches_its_whole_name():
+    names = ["conv1", "fc6", "fc7", "my_fc6"]
+    variables = [layer_kernel(name) for name in names]
+    optimizer = IntegerSGD(0.125, factors=(("fc7", 2.0), ("fc.", 4.0)))
+    optimizer.apply([tf.ones([1, 1])] * 4, variables)
+    moves = [float(-variable.numpy()[0, 0]) for variable in variables]
+    assert moves == [0.125, 0.5, 0.25, 0.125]
+
+
+def test_a_factor_that_leaves_the_grid_is_an_error():
+    IntegerSGD(2.0**-6, factors=(("kernel", 32.0),)).build([master(np.zeros(2))])
+    for factor, rate in ((3.3, 3.3 * 2.0**-6), (64.0, 1.0)):
+        with pytest.raises(ValueError, match=re.escape(f"learning rate {rate!r} is not on")):
+            IntegerSGD(2.0**-6, factors=(("kernel", factor),)).build([master(np.zeros(2))])
+
+
+@pytest.mark.parametrize("factors", [(("fx.", 2.0),), (("f.*", 2.0), ("fc", 4.0))])
+def test_a_pattern_that_is_never_used_is_an_error(factors):
+    with pytest.raises(ValueError, match=re.escape(f"{factors[-1][0]!r} -> ")) as caught:
+        IntegerSGD(0.5, factors=factors).build([layer_kernel("fc")])
+    assert "is the first match of no layer that trains" in str(caught.value)
+
+
 # What is refused.
 
 
@@ -101,6 +134,9 @@ def test_a_schedules_rates_are_used():
         ({"seed": -1}, "seed must be an integer from 0 .* received -1"),
         ({"seed": 2**63}, "seed must be an integer"),
         ({"seed": 1.5}, "seed must be an integer .* received 1.5"),
+        ({"factors": (("fc", 0.0),)}, "'fc' must have a positive factor, received 0.0"),
+        ({"factors": (("fc", "8"),)}, "'fc' must have a positive factor, received '8'"),
+        ({"factors": (("(", 8.0),)}, r"factors: '\(' is not a regular expression"),
         # Keras would take these steps outside of the formula, and so off the grid.
         ({"weight_decay": 1e-4}, "weight_decay"),
         ({"use_ema": True}, "use_ema"),
@@ -116,11 +152,19 @@ def test_arguments_that_are_refused(arguments, expected):
 
 
 def test_configuration():
-    optimizer = IntegerSGD(Halvings(2.0**-5, (3,)), momentum=0.9, decay=1e-4, seed=4, name="mine")
+    optimizer = IntegerSGD(
+        Halvings(2.0**-5, (3,)),
+        momentum=0.9,
+        decay=1e-4,
+        seed=4,
+        factors=(("fc.*", 8.0),),
+        name="mine",
+    )
     again = keras.optimizers.deserialize(keras.optimizers.serialize(optimizer))
     assert type(again) is IntegerSGD
     assert again.get_config() == optimizer.get_config()
     assert (again.momentum, again.decay, again.seed, again.name) == (0.9, 1e-4, 4, "mine")
+    assert again.factors == (("fc.*", 8.0),)
     assert again._learning_rate == Halvings(2.0**-5, (3,))
     plain = IntegerSGD.from_config(IntegerSGD(2.0**-5).get_config())
     assert float(plain.learning_rate) == 2.0**-5

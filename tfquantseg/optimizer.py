@@ -1,6 +1,7 @@
 """IntegerSGD: owns G and U. Gradients of 8 bits, updates and master weights of 24."""
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -33,10 +34,14 @@ class IntegerSGD(keras.optimizers.Optimizer):
         momentum: mu, from 0 to below 1.
         decay: d, not negative.
         seed: of the stochastic rounding, whose draws depend on (seed, step, variable) alone.
+        factors: pairs (layer-name pattern, factor): the learning rate of a layer is multiplied by
+            the factor of the first pattern that matches its whole name, by 1 if none does. New
+            layers behind a pretrained encoder usually learn with a larger rate than it.
 
     Raises:
-        ValueError: momentum, decay or seed out of range; when built, a learning rate that its
-            grid(k_lr) would change.
+        ValueError: momentum, decay, seed or a factor out of range, a pattern that is no regular
+            expression; when built, a learning rate that its grid(k_lr) would change, or a pattern
+            that is the first match of no layer.
     """
 
     def __init__(
@@ -45,6 +50,7 @@ class IntegerSGD(keras.optimizers.Optimizer):
         momentum: float = 0.0,
         decay: float = 0.0,
         seed: int = 0,
+        factors: Sequence[tuple[str, float]] = (),
         name: str = "integer_sgd",
         **kwargs: Any,
     ) -> None:
@@ -68,6 +74,7 @@ class IntegerSGD(keras.optimizers.Optimizer):
         self.momentum = momentum
         self.decay = decay
         self.seed = int(seed)
+        self.factors = tuple(_checked_factor(*pair) for pair in factors)
 
     def build(self, variables: Sequence[keras.Variable]) -> None:
         """Makes a velocity and two monitors for each variable, and checks the learning rate."""
@@ -75,6 +82,7 @@ class IntegerSGD(keras.optimizers.Optimizer):
             return
         super().build(variables)
         self._rules: list[UpdateRule | None] = [getattr(v, "update_rule", None) for v in variables]
+        self._factors = self._factors_of([variable.path for variable in variables])
         self._check_learning_rates()
         self._velocities = [
             self.add_variable_from_reference(v, name="velocity") if self.momentum else None
@@ -86,7 +94,22 @@ class IntegerSGD(keras.optimizers.Optimizer):
         ]
         self._nonfinite = self.add_variable((len(variables),), name="nonfinite", aggregation="sum")
 
-    def _check_learning_rate(self, k_lr: int, path: str) -> None:
+    def _factors_of(self, paths: Sequence[str]) -> list[float]:
+        """The factor of each variable's learning rate, by its layer's name."""
+        first = []
+        for path in paths:
+            layer = path.split("/")[-2] if "/" in path else path
+            matches = (i for i, (p, _) in enumerate(self.factors) if re.fullmatch(p, layer))
+            first.append(next(matches, None))
+        for i, (pattern, factor) in enumerate(self.factors):
+            if i not in first:
+                raise ValueError(
+                    f"factors: {pattern!r} -> {factor} is the first match of no layer that "
+                    "trains; remove it, mend its pattern, or move it forward."
+                )
+        return [1.0 if i is None else self.factors[i][1] for i in first]
+
+    def _check_learning_rate(self, k_lr: int, path: str, factor: float) -> None:
         schedule = self._learning_rate
         if isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule):
             if not hasattr(schedule, "values"):
@@ -99,7 +122,7 @@ class IntegerSGD(keras.optimizers.Optimizer):
             with tf.init_scope():  # Keras builds optimizers while it traces a step.
                 rates = [float(schedule.numpy())]
         step, most = delta(k_lr), levels(k_lr)
-        for rate in rates:
+        for rate in (factor * rate for rate in rates):
             steps = rate / step
             if math.isfinite(steps) and steps == math.floor(steps) and 0 < steps <= most:
                 continue
@@ -123,9 +146,10 @@ class IntegerSGD(keras.optimizers.Optimizer):
             self._check_learning_rates()
 
     def _check_learning_rates(self) -> None:
-        for rule, variable in zip(self._rules, self._trainable_variables, strict=True):
+        variables = zip(self._rules, self._trainable_variables, self._factors, strict=True)
+        for rule, variable, factor in variables:
             if rule is not None:
-                self._check_learning_rate(rule.k_lr, variable.path)
+                self._check_learning_rate(rule.k_lr, variable.path, factor)
 
     def apply(self, grads: Sequence[Any], trainable_variables: Any = None) -> None:
         """Updates the variables, or none of them if any gradient is not finite.
@@ -147,7 +171,8 @@ class IntegerSGD(keras.optimizers.Optimizer):
         """Updates one variable, after all-reduce; see the class for the formula."""
         index = self._get_variable_index(variable)
         rule, velocity = self._rules[index], self._velocities[index]
-        weight, rate = tf.convert_to_tensor(variable), tf.cast(learning_rate, tf.float32)
+        weight = tf.convert_to_tensor(variable)
+        rate = tf.cast(learning_rate, tf.float32) * np.float32(self._factors[index])
         applies = tf.math.is_finite(tf.reshape(gradient, [-1])[0])
         if self.decay and (rule.decays if rule is not None else len(variable.shape) > 1):
             gradient = gradient + self.decay * weight
@@ -203,6 +228,7 @@ class IntegerSGD(keras.optimizers.Optimizer):
             "momentum": self.momentum,
             "decay": self.decay,
             "seed": self.seed,
+            "factors": [list(pair) for pair in self.factors],
         }
 
 
@@ -214,6 +240,16 @@ def off_grid(variable: keras.Variable) -> int:
     grid: Uniform = rule.U
     value = tf.convert_to_tensor(variable)
     return int(tf.reduce_sum(tf.cast(grid(value) != value, tf.int64)))
+
+
+def _checked_factor(pattern: str, factor: float) -> tuple[str, float]:
+    if not isinstance(factor, int | float) or not 0 < factor < math.inf:
+        raise ValueError(f"factors: {pattern!r} must have a positive factor, received {factor!r}.")
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"factors: {pattern!r} is not a regular expression: {error}.") from None
+    return pattern, float(factor)
 
 
 def _count(flags: tf.Tensor) -> tf.Tensor:

@@ -21,6 +21,7 @@ def test_plain_is_what_json_gives_back() -> None:
         "decay": 2.0**-10,
         "boundaries": [30],
         "warmup": [],
+        "factors": [],
     }
 
 
@@ -39,8 +40,8 @@ def test_a_key_in_the_wrong_place_names_the_right_one() -> None:
 def test_an_unknown_key_lists_its_siblings_only() -> None:
     error = recipe.unknown_key("optimizer.lr", recipe.KEYS)
     assert str(error).endswith(
-        "Accepted: optimizer.boundaries, optimizer.decay, optimizer.learning_rate, "
-        "optimizer.momentum, optimizer.warmup."
+        "Accepted: optimizer.boundaries, optimizer.decay, optimizer.factors, "
+        "optimizer.learning_rate, optimizer.momentum, optimizer.warmup."
     )
 
 
@@ -75,6 +76,8 @@ def test_numbers_out_of_range_are_named(key: str, value: int) -> None:
         ("data", "flip", 1, "is 1; accepted are True and False"),
         ("data", "train", "", "is ''; accepted are strings"),
         ("optimizer", "boundaries", (3, 4.5), r"is \[3, 4.5\]; accepted are integers"),
+        ("optimizer", "factors", (("fc.*", 0),), r"is .*; accepted are pairs"),
+        ("optimizer", "factors", ("fc.*", 8.0), r"is .*; accepted are pairs"),
         ("optimizer", "warmup", ("3",), r"is \['3'\]; accepted are integers"),
         ("optimizer", "learning_rate", float("inf"), "is inf; accepted are finite numbers"),
         ("optimizer", "decay", "0.1", "is '0.1'; accepted are finite numbers"),

@@ -38,6 +38,7 @@ def config(**changes: object) -> ConfigDict:
                 "decay": 2.0**-10,
                 "boundaries": (30,),
                 "warmup": (),
+                "factors": (),
             },
             "steps": 40,
             "seed": 3,

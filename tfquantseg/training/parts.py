@@ -59,6 +59,7 @@ def optimizer(config: ConfigDict) -> IntegerSGD:
         Halvings(chosen.learning_rate, tuple(chosen.boundaries), tuple(chosen.warmup)),
         momentum=chosen.momentum,
         decay=chosen.decay,
+        factors=tuple(chosen.factors),
         seed=config.seed,
     )
 

@@ -43,6 +43,11 @@ def _is_list_of(accepts: Callable[[Any], bool], length: int | None = None) -> Ca
     return accepts_all
 
 
+def _is_factor(value: Any) -> bool:
+    pair = isinstance(value, list) and len(value) == 2
+    return pair and _is_text(value[0]) and _is_number(value[1]) and value[1] > 0
+
+
 def _is_finite(value: Any) -> bool:
     """Whether no number in a plain tree is infinite or NaN."""
     if isinstance(value, dict | list):
@@ -76,6 +81,10 @@ _ACCEPTED: dict[str, tuple[Callable[[Any], bool], str]] = {
     "optimizer.decay": _NUMBER,
     "optimizer.boundaries": (_is_list_of(_is_integer(0)), "are integers from 0, (step, ...)"),
     "optimizer.warmup": (_is_list_of(_is_integer(0)), "are integers from 0, (step, ...)"),
+    "optimizer.factors": (
+        _is_list_of(_is_factor),
+        "are pairs ((layer-name pattern, positive factor), ...)",
+    ),
     "loss": _TEXT,
     "steps": _POSITIVE,
     "seed": (_is_integer(0, _LARGEST_SEED), f"are integers from 0 to {_LARGEST_SEED}"),
