@@ -44,6 +44,7 @@ def get_config() -> ConfigDict:
     config.data.batch = 4
 
     config.loss = "softmax_cross_entropy"
+    config.class_balance = 0.5
 
     # 91 steps are an epoch of the 367 images.
     config.optimizer = ConfigDict()

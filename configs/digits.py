@@ -42,6 +42,7 @@ def get_config() -> ConfigDict:
     config.data.batch = 8
 
     config.loss = "softmax_cross_entropy"  # or "mse_one_hot"
+    config.class_balance = 0.0  # up to 1: rare classes count more (data/class_balance.py)
 
     # The learning rate lies on a grid of powers of two. It doubles at each step in warmup, up to
     # learning_rate, and is halved at each step in boundaries. Layers of a name that a pattern in

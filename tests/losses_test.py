@@ -95,6 +95,41 @@ def test_keras_compile_takes_them(loss: losses.Loss) -> None:
     assert model.evaluate(scores, labels, verbose=0) == pytest.approx(float(loss(labels, scores)))
 
 
+@pytest.mark.parametrize("loss", [losses.mse_one_hot, losses.softmax_cross_entropy])
+def test_class_weights_make_a_weighted_mean(loss: losses.Loss) -> None:
+    labels, scores = _batch()
+    weights = (0.5, 1.0, 4.0, 0.25)
+    alone = np.zeros(labels.shape)
+    for pixel in zip(*np.nonzero(labels != 255), strict=True):
+        only = np.full_like(labels, 255)
+        only[pixel] = labels[pixel]
+        alone[pixel] = float(loss(only, scores))
+    weight = np.where(labels == 255, 0, np.array([*weights, *[0] * 252])[labels])
+    expected = (weight * alone).sum() / weight.sum()
+    # exp and log in float32 are good to a few units in the last place, 2^-23.
+    assert float(loss(labels, scores, class_weights=weights)) == pytest.approx(expected, rel=1e-5)
+    assert float(loss(labels, scores, class_weights=(1.0,) * 4)) == float(loss(labels, scores))
+
+
+@pytest.mark.parametrize("loss", [losses.mse_one_hot, losses.softmax_cross_entropy])
+def test_classes_without_weight_count_nowhere(loss: losses.Loss) -> None:
+    labels, scores = _batch()
+    ignored = np.where(labels == 2, 255, labels)
+    weights = (1.0, 1.0, 0.0, 1.0)
+    expected = float(loss(ignored, scores))
+    # The same terms in another sum.
+    assert float(loss(labels, scores, class_weights=weights)) == pytest.approx(expected, rel=1e-6)
+    assert float(loss(np.full_like(labels, 2), scores, class_weights=weights)) == 0
+
+
+def test_get_gives_a_loss_its_class_weights() -> None:
+    labels, scores = _batch()
+    weights = [0.5, 1.0, 4.0, 0.25]
+    weighted = losses.get("mse_one_hot", weights)
+    expected = losses.mse_one_hot(labels, scores, class_weights=weights)
+    assert float(weighted(labels, scores)) == float(expected)
+
+
 def test_get_finds_a_loss_by_name() -> None:
     assert losses.get("mse_one_hot") is losses.mse_one_hot
     assert losses.get("softmax_cross_entropy") is losses.softmax_cross_entropy

@@ -2,11 +2,15 @@
 
 N images of H x W pixels and C classes; V is the set of *valid* pixels, those whose label is not the
 ignore label, over the whole batch. A batch without a valid pixel has loss 0 and gradient 0.
+
+Both losses are means over V. With `class_weights` w, one a class, they are weighted means: pixel p
+counts w[y_p] times, and the sum of the weights takes the place of |V|.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
@@ -15,7 +19,12 @@ from tfquantseg.names import unknown_name
 Loss = Callable[..., tf.Tensor]
 
 
-def mse_one_hot(labels: tf.Tensor, scores: tf.Tensor, ignore: int = 255) -> tf.Tensor:
+def mse_one_hot(
+    labels: tf.Tensor,
+    scores: tf.Tensor,
+    ignore: int = 255,
+    class_weights: Sequence[float] | None = None,
+) -> tf.Tensor:
     r"""Mean squared error between the scores and the one-hot labels.
 
     $$\frac{1}{|V|\,C} \sum_{p \in V} \sum_{c=1}^{C} (s_{pc} - [y_p = c])^2$$
@@ -27,6 +36,7 @@ def mse_one_hot(labels: tf.Tensor, scores: tf.Tensor, ignore: int = 255) -> tf.T
         labels: Integers [N, H, W], classes 0..C-1 or `ignore`.
         scores: [N, H, W, C], compared as they are, with no softmax. Computed in float32.
         ignore: Label of the pixels that do not count.
+        class_weights: How much a pixel of each class counts; by default all the same.
 
     Returns:
         float32 scalar.
@@ -34,10 +44,15 @@ def mse_one_hot(labels: tf.Tensor, scores: tf.Tensor, ignore: int = 255) -> tf.T
     labels = tf.cast(labels, tf.int32)
     scores = tf.cast(scores, tf.float32)
     errors = tf.math.squared_difference(scores, tf.one_hot(labels, scores.shape[-1]))
-    return _mean(tf.reduce_mean(errors, axis=-1), labels != ignore)
+    return _mean(tf.reduce_mean(errors, axis=-1), labels, ignore, class_weights)
 
 
-def softmax_cross_entropy(labels: tf.Tensor, logits: tf.Tensor, ignore: int = 255) -> tf.Tensor:
+def softmax_cross_entropy(
+    labels: tf.Tensor,
+    logits: tf.Tensor,
+    ignore: int = 255,
+    class_weights: Sequence[float] | None = None,
+) -> tf.Tensor:
     r"""Cross entropy between softmax(logits) and the labels, in nats.
 
     $$\frac{1}{|V|} \sum_{p \in V} \Big(\log \sum_{c=1}^{C} e^{s_{pc}} - s_{p y_p}\Big)$$
@@ -48,27 +63,33 @@ def softmax_cross_entropy(labels: tf.Tensor, logits: tf.Tensor, ignore: int = 25
         labels: Integers [N, H, W], classes 0..C-1 or `ignore`.
         logits: [N, H, W, C]. Computed in float32.
         ignore: Label of the pixels that do not count.
+        class_weights: How much a pixel of each class counts; by default all the same.
 
     Returns:
         float32 scalar.
     """
     labels = tf.cast(labels, tf.int32)
-    valid = labels != ignore
     losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
-        labels=tf.where(valid, labels, 0), logits=tf.cast(logits, tf.float32)
+        labels=tf.where(labels != ignore, labels, 0), logits=tf.cast(logits, tf.float32)
     )
-    return _mean(losses, valid)
+    return _mean(losses, labels, ignore, class_weights)
 
 
-def get(name: str) -> Loss:
+def get(name: str, class_weights: Sequence[float] | None = None) -> Loss:
     """Returns the loss of that name: `"mse_one_hot"` or `"softmax_cross_entropy"`.
+
+    Args:
+        name: Of the loss.
+        class_weights: How much a pixel of each class counts; by default all the same.
 
     Raises:
         ValueError: The name is not known.
     """
     if name not in _LOSSES:
         raise unknown_name("loss", name, _LOSSES)
-    return _LOSSES[name]
+    if class_weights is None:
+        return _LOSSES[name]
+    return functools.partial(_LOSSES[name], class_weights=tuple(class_weights))
 
 
 _LOSSES: dict[str, Loss] = {
@@ -77,8 +98,17 @@ _LOSSES: dict[str, Loss] = {
 }
 
 
-def _mean(values: tf.Tensor, valid: tf.Tensor) -> tf.Tensor:
-    """Mean of `values` [N, H, W] where `valid`; 0 where nothing is."""
-    total = tf.reduce_sum(tf.where(valid, values, 0.0))
-    count = tf.reduce_sum(tf.cast(valid, tf.float32))
-    return total / tf.maximum(count, 1.0)
+def _mean(
+    values: tf.Tensor,
+    labels: tf.Tensor,
+    ignore: int,
+    class_weights: Sequence[float] | None,
+) -> tf.Tensor:
+    """Mean of `values` [N, H, W] over the valid pixels, weighted; 0 where there are none."""
+    valid = labels != ignore
+    weights = tf.cast(valid, tf.float32)
+    if class_weights is not None:
+        table = tf.constant(class_weights, tf.float32)
+        weights *= tf.gather(table, tf.where(valid, labels, 0))
+    total, weight = tf.reduce_sum(tf.where(valid, values * weights, 0.0)), tf.reduce_sum(weights)
+    return total / tf.where(weight > 0, weight, 1.0)

@@ -92,6 +92,15 @@ def test_values_of_another_type_are_named(part: str, key: str, value: Any, messa
         recipe.check(wrong)
 
 
+@pytest.mark.parametrize("balance", [-0.5, 1.5, "1"])
+def test_a_class_balance_is_from_0_to_1(balance: Any) -> None:
+    wrong = config()
+    with wrong.ignore_type():
+        wrong.class_balance = balance
+    with pytest.raises(ValueError, match=f"class_balance is {balance!r}; accepted are numbers 0"):
+        recipe.check(wrong)
+
+
 @pytest.mark.parametrize("rules", [("stem", "INTEGER"), (("stem",),), (("stem", 8),)])
 def test_rules_must_be_pairs_of_strings(rules: Any) -> None:
     with pytest.raises(ValueError, match=r"config.rules is .*; accepted are pairs of strings"):

@@ -32,6 +32,7 @@ def config(**changes: object) -> ConfigDict:
                 "batch": 2,
             },
             "loss": "softmax_cross_entropy",
+            "class_balance": 0.0,
             "optimizer": {
                 "learning_rate": 2.0**-5,
                 "momentum": 0.875,

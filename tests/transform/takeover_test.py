@@ -31,7 +31,9 @@ def traced(resnet: keras.Model) -> dict[str, tuple]:
     """Each quantized layer that has a grid, with its input and output on one image."""
     quantized = quantize(resnet, INTEGER)
     layers = [
-        layer for layer in quantized.layers if isinstance(layer, QuantConv2D | BatchNorm | QuantEdge)
+        layer
+        for layer in quantized.layers
+        if isinstance(layer, QuantConv2D | BatchNorm | QuantEdge)
     ]
     probe = keras.Model(quantized.input, [(layer.input, layer.output) for layer in layers])
     image = np.random.default_rng(2).normal(size=(1, 64, 64, 3)).astype(np.float32)

@@ -62,7 +62,7 @@ def _audit(values: flags.FlagValues) -> int:
     sizes.check_training(model, config)
     optimizer = parts.optimizer(config)
     optimizer.build(model.trainable_variables)
-    loss = parts.loss(config)
+    loss = parts.loss(config, data)
     images, labels = next(training_batches(config, data, 0))
     result = audit(
         model,

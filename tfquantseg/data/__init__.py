@@ -1,7 +1,16 @@
 """Segmentation data: `load` finds it, `batches` feeds it to a network."""
 
+from tfquantseg.data.class_balance import class_weights
 from tfquantseg.data.pipeline import batches, steps_per_epoch
 from tfquantseg.data.registry import load
 from tfquantseg.data.segmentation import Example, Pair, SegmentationData
 
-__all__ = ["Example", "Pair", "SegmentationData", "batches", "load", "steps_per_epoch"]
+__all__ = [
+    "Example",
+    "Pair",
+    "SegmentationData",
+    "batches",
+    "class_weights",
+    "load",
+    "steps_per_epoch",
+]

@@ -90,7 +90,7 @@ class _Run:
         self._done = newest.step if newest else 0
         self._step = training_step(
             self._model,
-            parts.loss(config),
+            parts.loss(config, self._data),
             self._optimizer,
             classes=classes,
             ignore=self._data.ignore_label,

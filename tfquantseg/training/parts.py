@@ -7,7 +7,7 @@ import tensorflow as tf
 from ml_collections import ConfigDict
 
 from tfquantseg import losses, models, policy
-from tfquantseg.data import SegmentationData, load
+from tfquantseg.data import SegmentationData, class_weights, load
 from tfquantseg.optimizer import IntegerSGD
 from tfquantseg.schedules import Halvings
 from tfquantseg.transform import quantize
@@ -64,13 +64,15 @@ def optimizer(config: ConfigDict) -> IntegerSGD:
     )
 
 
-def loss(config: ConfigDict) -> losses.Loss:
-    """The config's loss.
+def loss(config: ConfigDict, training: SegmentationData) -> losses.Loss:
+    """The config's loss, its classes balanced by how often they appear in the training split.
 
     Raises:
-        ValueError: Its name is not known.
+        ValueError: Its name is not known, or the balance is out of range.
     """
-    return losses.get(config.loss)
+    if not config.class_balance:
+        return losses.get(config.loss)
+    return losses.get(config.loss, class_weights(training, config.class_balance))
 
 
 def deterministic(seed: int) -> None:

@@ -86,6 +86,7 @@ _ACCEPTED: dict[str, tuple[Callable[[Any], bool], str]] = {
         "are pairs ((layer-name pattern, positive factor), ...)",
     ),
     "loss": _TEXT,
+    "class_balance": (lambda value: _is_number(value) and 0 <= value <= 1, "are numbers 0 to 1"),
     "steps": _POSITIVE,
     "seed": (_is_integer(0, _LARGEST_SEED), f"are integers from 0 to {_LARGEST_SEED}"),
     "evaluate_every": _POSITIVE,
