@@ -41,23 +41,23 @@ def get_config() -> ConfigDict:
     config.data.fit = "crop"
     config.data.flip = True
     config.data.multiple = 32
-    config.data.batch = 4
+    config.data.batch = 2
 
     config.loss = "softmax_cross_entropy"
     config.class_balance = 0.5
 
-    # 91 steps are an epoch of the 367 images.
+    # 183 steps are an epoch of the 367 images.
     config.optimizer = ConfigDict()
-    config.optimizer.learning_rate = 2.0**-7
-    config.optimizer.momentum = 0.875
+    config.optimizer.learning_rate = 2.0**-8
+    config.optimizer.momentum = 0.9375
     config.optimizer.decay = 2.0**-11  # the paper's 5e-4, nearly
-    config.optimizer.boundaries = (700, 900, 1000)
+    config.optimizer.boundaries = (600, 800, 900)
     config.optimizer.warmup = (8, 16, 24, 32)
     config.optimizer.factors = ()
 
-    config.steps = 1092
+    config.steps = 1000
     config.seed = 0
-    config.evaluate_every = 364
-    config.checkpoint_every = 182
+    config.evaluate_every = 500
+    config.checkpoint_every = 250
     config.keep = 2
     return config
