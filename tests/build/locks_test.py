@@ -2,8 +2,10 @@
 
 import pathlib
 import re
+import tomllib
 
 import pytest
+from packaging.requirements import Requirement
 
 LOCKS = ("requirements.lock", "peers.lock")
 
@@ -38,3 +40,38 @@ def test_the_locks_hold_the_versions_that_go_together() -> None:
         assert re.search(rf"^{package} ", ours, re.MULTILINE)
     for package in ("tensorflow-model-optimization==0.8.1", "tf-keras==2.21.0", "absl-py==1.4.0"):
         assert re.search(rf"^{package} ", peers, re.MULTILINE)
+
+
+def pins(lock: str) -> dict[str, set[str]]:
+    """Returns the versions that a lock pins, one or one a Python, by the package's name."""
+    versions: dict[str, set[str]] = {}
+    for entry in entries(lock):
+        name, version = re.match(r"([^=]+)==([^ ]+)", entry).groups()
+        versions.setdefault(name, set()).add(version)
+    return versions
+
+
+def unmet(requirements: list[str], locked: dict[str, set[str]]) -> list[str]:
+    """Returns the requirements that are not pinned, or to a version that they do not accept."""
+    return [
+        text
+        for text in requirements
+        if not (versions := locked.get(Requirement(text).name))
+        or not all(map(Requirement(text).specifier.contains, versions))
+    ]
+
+
+def test_an_unmet_requirement_is_found() -> None:
+    locked = {"a": {"1.5"}, "b": {"2.0", "2.1"}}
+    assert unmet(["a>=1", "b>=2"], locked) == []
+    assert unmet(["a>=2", "b>=2.1", "c"], locked) == ["a>=2", "b>=2.1", "c"]
+
+
+def test_the_locks_meet_what_the_package_asks_for() -> None:
+    project = tomllib.loads(pathlib.Path("pyproject.toml").read_text())["project"]
+    needed, extras = project["dependencies"], project["optional-dependencies"]
+    ours, peers = pins("requirements.lock"), pins("peers.lock")
+    assert unmet(needed + extras["hed"], ours) == []
+    assert unmet(extras["peers"], peers) == []
+    # So that pip can install the package together with its peers at all.
+    assert unmet([text for text in needed if Requirement(text).name in peers], peers) == []
