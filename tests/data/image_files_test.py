@@ -1,6 +1,8 @@
 """Decoding files: what is accepted, and that damage is always named and never decoded."""
 
 import pathlib
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -31,6 +33,11 @@ def test_jpeg_decodes_to_its_size(tmp_path: pathlib.Path) -> None:
 def test_a_grey_image_has_its_channel_repeated(tmp_path: pathlib.Path) -> None:
     read = image_files.read_image(_save(tmp_path / "a.png", RGB[..., 0]))
     np.testing.assert_array_equal(read, np.repeat(RGB[..., :1], 3, axis=2))
+
+
+def test_black_and_white_is_0_and_255(tmp_path: pathlib.Path) -> None:
+    read = image_files.read_image(_save(tmp_path / "a.png", RGB[..., 0] > 127))
+    np.testing.assert_array_equal(read[..., 1], np.where(RGB[..., 0] > 127, 255, 0))
 
 
 def test_a_palette_image_is_looked_up(tmp_path: pathlib.Path) -> None:
@@ -68,6 +75,54 @@ def test_sixteen_bits_are_refused(tmp_path: pathlib.Path) -> None:
         image_files.read_labels(path)
 
 
+@pytest.mark.parametrize(("kind", "channels"), [(2, 3), (4, 2), (6, 4)])
+def test_sixteen_bits_a_channel_are_refused(
+    tmp_path: pathlib.Path, kind: int, channels: int
+) -> None:
+    # Pillow writes no such file: header, one row of filter 0 and zeros, end.
+    parts = (
+        (b"IHDR", struct.pack(">IIBBBBB", 5, 1, 16, kind, 0, 0, 0)),
+        (b"IDAT", zlib.compress(bytes(1 + 5 * channels * 2))),
+        (b"IEND", b""),
+    )
+    (tmp_path / "a.png").write_bytes(
+        b"\x89PNG\r\n\x1a\n"
+        + b"".join(
+            struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+            for name, data in parts
+        )
+    )
+    with pytest.raises(ValueError, match=r"a\.png has 16 bits a channel; accepted are .* 8 bits"):
+        image_files.read_image(tmp_path / "a.png")
+
+
+def test_a_camera_s_turn_is_made_on_request(tmp_path: pathlib.Path) -> None:
+    turn = Image.Exif()
+    turn[0x0112] = 6  # the top of the scene is at the right: turn by 90 degrees clockwise
+    path = _save(tmp_path / "a.png", RGB, exif=turn)
+    np.testing.assert_array_equal(image_files.read_image(path), RGB)
+    upright = image_files.read_image(path, upright=True)
+    np.testing.assert_array_equal(upright, np.rot90(RGB, -1))
+    plain = _save(tmp_path / "b.png", RGB)
+    np.testing.assert_array_equal(image_files.read_image(plain, upright=True), RGB)
+
+
+def test_several_pictures_in_one_file_are_refused(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "a.tif"
+    Image.fromarray(RGB).save(path, save_all=True, append_images=[Image.fromarray(RGB)])
+    with pytest.raises(ValueError, match=r"a\.tif holds 2 pictures; accepted is one"):
+        image_files.read_image(path)
+
+
+def test_a_photograph_with_what_the_camera_adds_is_read(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "a.jpg"
+    flat = Image.new("RGB", (16, 8), (60, 60, 60))
+    flat.save(path, "MPO", save_all=True, append_images=[Image.new("RGB", (4, 4))])
+    read = image_files.read_image(path)
+    # JPEG rounds the mean of 8 x 8 pixels, here to within 1 of 255.
+    assert read.shape == (8, 16, 3) and np.abs(read.astype(int) - 60).max() <= 1
+
+
 def test_labels_are_the_bytes_of_the_file(tmp_path: pathlib.Path) -> None:
     labels = np.array([[0, 1, 11], [255, 7, 3]], np.uint8)
     grey = _save(tmp_path / "grey.png", labels)
@@ -78,8 +133,12 @@ def test_labels_are_the_bytes_of_the_file(tmp_path: pathlib.Path) -> None:
 
 
 def test_coloured_or_lossy_labels_are_refused(tmp_path: pathlib.Path) -> None:
-    for path in (_save(tmp_path / "a.png", RGB), _save(tmp_path / "a.jpg", RGB[..., 0])):
-        with pytest.raises(ValueError, match=rf"{path} is a .*holds the class index"):
+    for path, hint in (
+        (_save(tmp_path / "a.png", RGB), r" The command `data index-masks` makes .*"),
+        (_save(tmp_path / "b.png", RGB[..., 0] > 127), r" The command `data index-masks` makes .*"),
+        (_save(tmp_path / "a.jpg", RGB[..., 0]), ""),
+    ):
+        with pytest.raises(ValueError, match=rf"{path} is a .*holds the class index\.{hint}$"):
             image_files.read_labels(path)
 
 

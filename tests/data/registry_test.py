@@ -1,9 +1,11 @@
 """Finding a data set by name, and parts of its splits."""
 
+import pathlib
+
 import numpy as np
 import pytest
 
-from tfquantseg.data import load
+from tfquantseg.data import load, splits
 
 
 def _keys(split: str, scenes: int = 11) -> list[str]:
@@ -55,3 +57,14 @@ def test_unknown_names_are_answered_with_the_nearest() -> None:
         load("digits", "vall")
     with pytest.raises(ValueError, match=r"Unknown option of data set 'digits' 'seeds'.*'seed'\?"):
         load("digits", "train", seeds=1)
+
+
+def test_splits_are_those_that_can_be_loaded(tmp_path: pathlib.Path) -> None:
+    assert splits("digits", scenes=3, cache_bytes=0) == ("train", "val", "test")
+    for name in ("val.txt", "train.txt"):
+        (tmp_path / name).write_text("")
+    assert splits("camvid", root=tmp_path) == ("train", "val")
+    with pytest.raises(ValueError, match=r"Unknown option of data set 'camvid' 'rot'.*'root'\?"):
+        splits("camvid", rot=tmp_path)
+    with pytest.raises(ValueError, match=r"There is no CamVid data folder .*x\. Give the folder"):
+        splits("camvid", root=tmp_path / "x")

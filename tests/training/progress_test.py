@@ -4,26 +4,10 @@ import io
 
 import numpy as np
 
+from tests.training.terminal import Clock, Terminal
 from tfquantseg.training.progress import Progress
 
 HALF_RIGHT = np.array([[2, 2], [2, 2]])  # IoU 2 / 6 for both classes
-
-
-class Terminal(io.StringIO):
-    """A stream that says it is a terminal."""
-
-    def isatty(self) -> bool:
-        return True
-
-
-class Clock:
-    """A clock that is set by hand, seconds."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def test_what_a_line_shows() -> None:

@@ -27,6 +27,14 @@ def test_a_model_of_one_size_names_it() -> None:
         sizes.check(model, 8, 8)
 
 
+def test_the_stride_is_the_least_multiple_that_fits() -> None:
+    image = keras.Input((None, 8, 3))
+    assert sizes.stride(residual_unet(2, width=1)) == 8
+    assert sizes.stride(keras.Model(image, keras.layers.Conv2D(2, 1)(image))) == 1
+    shrinks = keras.Model(image, keras.layers.Conv2D(2, 1, strides=4)(image))
+    assert sizes.stride(shrinks) is None
+
+
 def test_training_is_padded_to_a_multiple() -> None:
     config, model = tiny.config(), residual_unet(2, width=1)
     config.data.size = (60, 62)

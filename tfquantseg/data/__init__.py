@@ -2,7 +2,7 @@
 
 from tfquantseg.data.class_balance import class_weights
 from tfquantseg.data.pipeline import batches, steps_per_epoch
-from tfquantseg.data.registry import load
+from tfquantseg.data.registry import load, splits
 from tfquantseg.data.segmentation import Example, Pair, SegmentationData
 
 __all__ = [
@@ -12,5 +12,6 @@ __all__ = [
     "batches",
     "class_weights",
     "load",
+    "splits",
     "steps_per_epoch",
 ]

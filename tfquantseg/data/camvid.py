@@ -75,14 +75,7 @@ def load(split: str, root: str | os.PathLike[str] | None = None) -> Segmentation
     """
     if split not in SPLITS:
         raise unknown_name("split of data set 'camvid'", split, SPLITS)
-    if root == "":
-        raise ValueError("Option `root` is empty; give the folder that holds the lists of CamVid.")
-    folder = _default_root() if root is None else pathlib.Path(root)
-    if not folder.is_dir():
-        raise ValueError(
-            f"There is no CamVid data folder {folder}. Give the folder that holds {split}.txt "
-            "as option `root`, or its parent as environment variable TFQUANTSEG_DATA."
-        )
+    folder = _folder(root)
     listing = folder / f"{split}.txt"
     if not listing.is_file():
         raise ValueError(f"The list of split {split!r} is missing: {listing} does not exist.")
@@ -111,6 +104,32 @@ def load(split: str, root: str | os.PathLike[str] | None = None) -> Segmentation
         ),
         ignore_label=IGNORE,
     )
+
+
+def splits(root: str | os.PathLike[str] | None = None) -> tuple[str, ...]:
+    """The splits whose list is there.
+
+    Args:
+        root: See `load`.
+
+    Raises:
+        ValueError: The folder is missing.
+    """
+    folder = _folder(root)
+    return tuple(split for split in SPLITS if (folder / f"{split}.txt").is_file())
+
+
+def _folder(root: str | os.PathLike[str] | None) -> pathlib.Path:
+    if root == "":
+        raise ValueError("Option `root` is empty; give the folder that holds the lists of CamVid.")
+    folder = _default_root() if root is None else pathlib.Path(root)
+    if not folder.is_dir():
+        raise ValueError(
+            f"There is no CamVid data folder {folder}. Give the folder that holds "
+            f"{', '.join(f'{split}.txt' for split in SPLITS)} as option `root`, or its parent as "
+            "environment variable TFQUANTSEG_DATA."
+        )
+    return folder
 
 
 def _default_root() -> pathlib.Path:

@@ -110,6 +110,11 @@ def load(
     )
 
 
+def splits() -> tuple[str, ...]:
+    """All splits."""
+    return tuple(_SPLITS)
+
+
 def _is_integer(value: object, least: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= least
 

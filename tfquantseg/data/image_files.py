@@ -12,7 +12,7 @@ import struct
 import zlib
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from tfquantseg.data.segmentation import Bytes
 
@@ -28,24 +28,29 @@ _DAMAGE = (
 )
 
 
-def read_image(path: pathlib.Path) -> Bytes:
+def read_image(path: pathlib.Path, *, upright: bool = False) -> Bytes:
     """Decodes a photograph.
 
     RGB and palette files are taken as they are. A grey file has its channel repeated three times,
-    as photo collections hold a few. An alpha channel is dropped if every pixel is opaque.
-    An EXIF orientation is not applied: label maps are drawn on the stored pixels.
+    as photo collections hold a few; so has one in black and white (1 bit), whose white is 255. An
+    alpha channel is dropped if every pixel is opaque.
 
     Args:
-        path: A PNG or JPEG file, 8 bits a channel.
+        path: A PNG or JPEG file, at most 8 bits a channel.
+        upright: Turn the pixels as the camera noted in the file (EXIF), which viewers do. Without
+            it they are returned as they are stored: label maps are drawn on the stored pixels.
 
     Returns:
         uint8 [H, W, 3], RGB.
 
     Raises:
-        ValueError: The file is missing or damaged, is of another kind, or has transparent pixels,
-            whose colour depends on a background that the file does not name.
+        ValueError: The file is missing or damaged, is of another kind, holds several pictures, or
+            has transparent pixels, whose colour depends on a background that the file does not
+            name.
     """
     image = _decode(path)
+    if upright:
+        image = ImageOps.exif_transpose(image)
     if image.mode in ("LA", "PA", "RGBA") or "transparency" in image.info:
         image = image.convert("RGBA")
         lowest, _ = image.getchannel("A").getextrema()
@@ -54,10 +59,10 @@ def read_image(path: pathlib.Path) -> Bytes:
                 f"{path} has transparent pixels (alpha down to {lowest} of 255); accepted are "
                 "opaque images. Flatten it onto a background of your choice."
             )
-    elif image.mode not in ("L", "P", "RGB"):
+    elif image.mode not in ("1", "L", "P", "RGB"):
         raise ValueError(
             f"{path} has pixels of mode {image.mode!r}; accepted are RGB, grey and palette images "
-            "of 8 bits a channel. Convert it."
+            "of at most 8 bits a channel. Convert it."
         )
     return np.asarray(image.convert("RGB"))
 
@@ -76,9 +81,17 @@ def read_labels(path: pathlib.Path) -> Bytes:
     """
     image = _decode(path)
     if image.mode not in ("L", "P") or image.format == "JPEG":
+        # Of what JPEG has changed, nothing can be made.
+        hint = (
+            ""
+            if image.format == "JPEG"
+            else " The command `data index-masks` makes such files of masks in colours or in black "
+            "and white."
+        )
         raise ValueError(
             f"{path} is a {image.format} of mode {image.mode!r}; accepted as a label map is a "
             "lossless file with one byte a pixel (PNG of mode L or P) that holds the class index."
+            f"{hint}"
         )
     return np.asarray(image)
 
@@ -93,6 +106,9 @@ def _decode(path: pathlib.Path) -> Image.Image:
         with Image.open(io.BytesIO(data)) as image:
             image.verify()
         image = Image.open(io.BytesIO(data))
+        stored = [str(tile.args) for tile in image.tile]
+        # Beside a photograph, cameras put what they recorded with it into one file (MPO).
+        pictures = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
         image.load()
     except UnidentifiedImageError as error:
         raise ValueError(
@@ -103,4 +119,11 @@ def _decode(path: pathlib.Path) -> Image.Image:
         raise ValueError(
             f"{path} ({len(data)} bytes) cannot be decoded: {error}. Replace the file."
         ) from error
+    # Pillow takes the upper 8 of 16 bits without a word.
+    if image.mode in ("RGB", "RGBA") and any(";16" in pixels for pixels in stored):
+        raise ValueError(
+            f"{path} has 16 bits a channel; accepted are images of 8 bits a channel. Convert it."
+        )
+    if pictures > 1:
+        raise ValueError(f"{path} holds {pictures} pictures; accepted is one. Save it by itself.")
     return image

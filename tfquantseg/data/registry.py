@@ -5,18 +5,14 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import re
-from collections.abc import Callable
 from typing import Any
 
-from tfquantseg.data import camvid, digits
+from tfquantseg.data import camvid, digits, folder
 from tfquantseg.data.cache import in_memory
 from tfquantseg.data.segmentation import SegmentationData
 from tfquantseg.names import unknown_name
 
-_LOADERS: dict[str, Callable[..., SegmentationData]] = {
-    "camvid": camvid.load,
-    "digits": digits.load,
-}
+_DATA_SETS = {"camvid": camvid, "digits": digits, "folder": folder}
 _SPLIT = re.compile(r"(?P<name>[^\[\]]+)(\[(?P<start>[^:]*):(?P<stop>[^:]*)\])?")
 
 
@@ -28,23 +24,17 @@ def load(name: str, split: str, *, cache_bytes: int = 2**30, **options: Any) -> 
     because neighbouring frames of a video are nearly the same image.
 
     Args:
-        name: `"camvid"` or `"digits"`.
+        name: `"camvid"`, `"digits"`, or `"folder"`, which is your own.
         split: `"train"`, `"val"` or `"test"`; with a slice, its bounds are fractions in 0..1.
         cache_bytes: Decoded examples stay in memory as uint8 up to this many bytes.
-        **options: Those of the data set: see `camvid.load` and `digits.load`.
+        **options: Those of the data set: see `camvid.load`, `digits.load` and `folder.load`.
 
     Raises:
         ValueError: A name, split, slice or option is not known, or the data is missing or broken.
     """
-    if name not in _LOADERS:
-        raise unknown_name("data set", name, _LOADERS)
-    loader = _LOADERS[name]
-    accepted = list(inspect.signature(loader).parameters)[1:]
-    for option in options:
-        if option not in accepted:
-            raise unknown_name(f"option of data set {name!r}", option, [*accepted, "cache_bytes"])
+    _check(name, options)
     base, start, stop = _parse(split)
-    whole = loader(base, **options)
+    whole: SegmentationData = _DATA_SETS[name].load(base, **options)
     # Both bounds are rounded alike, so that [:f] and [f:] meet without a gap.
     first, last = round(start * len(whole)), round(stop * len(whole))
     if first >= last:
@@ -53,6 +43,33 @@ def load(name: str, split: str, *, cache_bytes: int = 2**30, **options: Any) -> 
         )
     part = dataclasses.replace(whole, split=split, examples=whole.examples[first:last])
     return in_memory(part, cache_bytes)
+
+
+def splits(name: str, **options: Any) -> tuple[str, ...]:
+    """The splits that a data set has where it lies: those that `load` can load.
+
+    Args:
+        name: See `load`.
+        **options: See `load`.
+
+    Raises:
+        ValueError: A name or option is not known, or the data is missing.
+    """
+    _check(name, options)
+    of = _DATA_SETS[name].splits
+    accepted = inspect.signature(of).parameters
+    found: tuple[str, ...] = of(**{key: options[key] for key in options if key in accepted})
+    return found
+
+
+def _check(name: str, options: dict[str, Any]) -> None:
+    """Checks the names of a data set and of its options."""
+    if name not in _DATA_SETS:
+        raise unknown_name("data set", name, _DATA_SETS)
+    accepted = [*list(inspect.signature(_DATA_SETS[name].load).parameters)[1:], "cache_bytes"]
+    for option in options:
+        if option not in accepted:
+            raise unknown_name(f"option of data set {name!r}", option, accepted)
 
 
 def _parse(split: str) -> tuple[str, float, float]:

@@ -10,19 +10,15 @@ from typing import TextIO
 import numpy as np
 
 from tfquantseg.metrics import Counts, scores
+from tfquantseg.training.bar import Line, bar, duration
 
-_TERMINAL_SECONDS = 0.2  # between two redrawings of the bar
-_PLAIN_SECONDS = 15.0  # between two lines where no terminal redraws them
 _WINDOW = 50  # steps that speed, loss and mIoU are taken over
-_BAR = 20  # characters
 
 
 class Progress:
     """Shows step, loss, mIoU, images a second and time left.
 
-    On a terminal one line is redrawn; elsewhere (a pipe, a log file) a plain line is written now
-    and then. Loss, mIoU and speed are taken over the last 50 steps, without the time that `paused`
-    takes out.
+    Loss, mIoU and speed are taken over the last 50 steps, without the time that `paused` takes out.
 
     Args:
         steps: Steps of the whole run.
@@ -44,10 +40,8 @@ class Progress:
         self._steps = steps
         self._step = done
         self._batch = batch
-        self._stream = stream
+        self._line = Line(stream, clock)
         self._clock = clock
-        self._drawn = float("-inf")
-        self._width = 0
         self._last = clock()
         self._seconds: collections.deque[float] = collections.deque(maxlen=_WINDOW)
         self._losses: collections.deque[float] = collections.deque(maxlen=_WINDOW)
@@ -75,12 +69,7 @@ class Progress:
         self._confusions.append(confusion)
         self._last = now
         self._step = step
-        terminal = self._stream.isatty()
-        if step == self._steps or now - self._drawn >= (
-            _TERMINAL_SECONDS if terminal else _PLAIN_SECONDS
-        ):
-            self._drawn = now
-            self._draw(self._text(), terminal)
+        self._line.draw(self._text, now=step == self._steps)
 
     def paused(self) -> None:
         """Leaves the time since the last step out of the speed, once an evaluation has ended."""
@@ -88,36 +77,17 @@ class Progress:
 
     def say(self, text: str) -> None:
         """Writes a line of its own, above the bar."""
-        self._stream.write(f"\r{text.ljust(self._width)}\n" if self._width else f"{text}\n")
-        self._width = 0
-        self._drawn = float("-inf")
-        self._stream.flush()
+        self._line.say(text)
 
     def _text(self) -> str:
-        done = self._step / self._steps
-        bar = "#" * round(done * _BAR)
         loss = sum(self._losses) / len(self._losses)
         seen = np.sum(self._confusions, axis=0)
         # Without a labelled pixel so far there is no score.
         miou = f"{scores(seen[np.newaxis]).miou:.1%}" if seen.any() else "-"
-        text = f"[{bar:-<{_BAR}}] step {self._step}/{self._steps}  loss {loss:.4g}  mIoU {miou}"
+        done = f"{bar(self._step / self._steps)} step {self._step}/{self._steps}"
+        text = f"{done}  loss {loss:.4g}  mIoU {miou}"
         speed = self.images_per_second
         if not speed:
             return text
         left = (self._steps - self._step) * self._batch / speed
-        return f"{text}  {speed:.1f} images/s  {_duration(left)} left"
-
-    def _draw(self, text: str, terminal: bool) -> None:
-        if terminal:
-            # Spaces wipe what a longer line left behind.
-            self._stream.write(f"\r{text.ljust(self._width)}")
-            self._width = len(text)
-        else:
-            self._stream.write(f"{text}\n")
-        self._stream.flush()
-
-
-def _duration(seconds: float) -> str:
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+        return f"{text}  {speed:.1f} images/s  {duration(left)} left"

@@ -1,0 +1,143 @@
+"""The command data check, on a folder as a user makes it."""
+
+import json
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.data.own_folder import LABELS, make
+from tfquantseg.cli import data
+
+WITHOUT_LIGHTS = np.where(LABELS == 2, np.uint8(0), LABELS)
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty current folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("BUILD_WORKING_DIRECTORY", raising=False)
+    return tmp_path
+
+
+def _check(root: str, *argv: str) -> int:
+    return data.main(
+        ["data", "check", "--config=folder", f"--config.data.options.root={root}", *argv]
+    )
+
+
+def test_a_good_folder(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make(here / "my road")
+    assert _check("my road", "--json=found.json") == 0
+    printed = capsys.readouterr()
+    assert "] 4/4 images of train in 0:00" in printed.err
+    assert "] 1/1 images of val in 0:00" in printed.err
+    lines = [line.split() for line in printed.out.splitlines()]
+    assert ["images", "4", "1"] in lines
+    assert ["1", "road", "27.27%", "4", "27.27%", "1"] in lines  # 3 of 11 pixels, 1 being ignored
+    assert "Sheet  data-folder.png (5 images with their masks)" in printed.out
+    assert "JSON   found.json" in printed.out
+    last = shlex.split(printed.out.splitlines()[-1])
+    assert last[0] == "tfquantseg-train"
+    assert last[-1] == "--config.data.options.root=my road"
+    found = json.loads(Path("found.json").read_text())
+    assert (found["data"], found["problem"]) == ("folder", None)
+    assert set(found["splits"]) == {"train", "val"}
+    assert found["splits"]["train"]["classes"]["road"] == {
+        "pixels": 12,
+        "share": 3 / 11,
+        "images": 4,
+    }
+    with Image.open("data-folder.png") as sheet:
+        assert sheet.width > 4 * 256
+
+
+def test_every_file_that_cannot_be_used_is_named(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make(here / "mine")
+    (here / "mine/images/a.png").write_text("no picture")
+    Image.fromarray(LABELS + np.uint8(2)).save("mine/masks/c.png")
+    Image.fromarray(LABELS).convert("RGB").save("mine/masks/e.png")
+    assert _check("mine", "--json=found.json", "--out=sheet.png") == 1
+    shown = capsys.readouterr().out
+    wrong = [line for line in shown.splitlines() if line.startswith("Cannot be used: ")]
+    assert [Path(line.split()[3]).name for line in wrong] == ["a.png", "c.png", "e.png"]
+    assert "3 of 5 images cannot be used, with their masks; see above." in shown
+    assert "Never in" not in shown  # of what could not be read nobody knows
+    assert "Sheet  sheet.png (2 images with their masks)" in shown
+    first, again = shown.splitlines()[-2:]
+    assert first == "  tfquantseg-data index-masks --help"
+    assert again.startswith("  tfquantseg-data check --config=")
+    found = json.loads(Path("found.json").read_text())
+    assert found["problem"].startswith("3 of 5 images")
+    assert len(found["splits"]["train"]["unreadable"]) == 2
+
+
+def test_without_any_readable_image_no_sheet_is_written(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make(here / "mine")
+    for path in (here / "mine/images").iterdir():
+        path.write_text("no picture")
+    assert _check("mine") == 1
+    assert "Sheet" not in capsys.readouterr().out
+    assert not Path("data-folder.png").exists()
+
+
+def test_masks_in_black_and_white_are_suspected(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make(here / "mine", labels=np.where(LABELS > 0, np.uint8(255), np.uint8(0)))
+    assert _check("mine") == 1
+    shown = capsys.readouterr().out
+    assert "no two classes to tell apart. Ignored pixels have the value 255; if these" in shown
+
+
+def test_a_class_that_never_occurs_is_told(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make(here / "mine/train", classes=None)
+    make(here / "mine/val", classes=None, labels=WITHOUT_LIGHTS)
+    Path("mine/classes.txt").write_text("background\nroad\nlight\n")
+    assert _check("mine") == 0
+    shown = capsys.readouterr().out
+    assert "Never in val: light." in shown
+    assert "Never in train" not in shown
+
+
+def test_a_split_that_the_recipe_needs_is_missed(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make(here / "mine/train", classes=None)
+    Path("mine/classes.txt").write_text("background\nroad\nlight\n")
+    assert _check("mine") == 2
+    assert "mine has no split 'val', only train. Make the folders" in capsys.readouterr().err
+    slices = ("--config.data.train=train[:0.6]", "--config.data.val=train[0.6:]")
+    assert _check("mine", *slices) == 0
+    assert ["images", "5"] in [line.split() for line in capsys.readouterr().out.splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("flag", "message"),
+    [
+        ("--out=sheet.jpg", "--out is 'sheet.jpg'; accepted is the name of a PNG file."),
+        ("--out=none/sheet.png", "There is no such folder to write to: none."),
+        ("--json=none/a.json", "There is no such folder to write to: none."),
+    ],
+)
+def test_files_that_cannot_be_written_are_refused_before_the_work(
+    flag: str, message: str, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # The folder of images, which does not exist, would be met next.
+    assert _check("mine", flag) == 2
+    assert capsys.readouterr().err == f"Error: {message}\n"
+
+
+def test_another_recipe_s_data(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = "--config.data.options={'scenes': 2, 'size': (48, 48)}"
+    assert data.main(["data", "check", options]) == 0
+    assert ["images", "2", "2", "2"] in [
+        line.split() for line in capsys.readouterr().out.splitlines()
+    ]
+    assert Path("data-digits.png").is_file()
