@@ -19,6 +19,11 @@ def test_without_a_workdir(capsys: pytest.CaptureFixture[str]) -> None:
     assert "--workdir must have a value" in _error(capsys)
 
 
+def test_help_asks_for_no_workdir(capsys: pytest.CaptureFixture[str]) -> None:
+    assert evaluate.main(["evaluate", "--help"]) == 0
+    assert "--workdir: Folder that a training made." in capsys.readouterr().out
+
+
 def test_a_folder_that_is_no_workdir(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shown = _error(capsys, f"--workdir={tmp_path}")
     assert shown.startswith(f"Error: {tmp_path} is not a work directory")

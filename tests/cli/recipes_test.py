@@ -125,6 +125,14 @@ def test_an_empty_recipe_name_is_refused() -> None:
         _parsed("--config=")
 
 
+def test_a_shipped_recipe_is_typed_again_by_its_name() -> None:
+    values = flags.FlagValues()
+    line = recipes.with_path(["it", "--config=digits", "--config.seed=3"])
+    recipes.define_config(values, line)
+    values(line)
+    assert recipes.arguments(values) == "--config=digits --config.seed=3"
+
+
 def test_what_was_given_can_be_typed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("my recipe.py").write_text(recipes.shipped()["digits"].read_text())

@@ -1,11 +1,12 @@
-"""The commands train and evaluate, one after the other, as a user types them."""
+"""The commands train, evaluate and predict, one after the other, as a user types them."""
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
 
-from tfquantseg.cli import evaluate, train
+from tfquantseg.cli import evaluate, predict, train
 
 TINY = (
     "--config=digits",
@@ -40,6 +41,10 @@ def test_train_then_evaluate(here: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert next_command[0] == "tfquantseg-evaluate"
 
     assert " ".join(TINY[1:3]) in printed.out.splitlines()[-1]
+
+    shown = next(line for line in printed.out.splitlines() if "predict" in line)
+    assert predict.main(shlex.split(shown)) == 0
+    assert "digits-predictions/contact_sheet.png (8 images)" in capsys.readouterr().out
 
     argv = [*next_command, "--json=scores.json"]
     assert evaluate.main(argv) == 0

@@ -17,6 +17,7 @@ from pathlib import Path
 from absl import app, flags
 
 USER_ERROR = 2
+_HELP = ("--help", "-help", "--?", "-?")
 _EXPECTED = (ValueError, OSError, FloatingPointError, flags.Error)
 
 
@@ -49,10 +50,10 @@ def execute(
     verbose = any(argument in ("--verbosity=1", "-verbosity=1") for argument in argv)
     try:
         define(values, list(argv))
-        rest = values(list(argv))[1:]
-        if values.help:
+        if any(argument in _HELP for argument in argv):  # also where a required flag is missing
             print(f"{about.strip()}\n\nFlags:\n{values.main_module_help() or values.get_help()}")
             return 0
+        rest = values(list(argv))[1:]
         if rest:
             raise ValueError(f"Argument {rest[0]!r} is not understood; flags start with '--'.")
         for name in values:

@@ -67,7 +67,9 @@ def name(argv: list[str]) -> str:
 def arguments(values: flags.FlagValues) -> str:
     """What was given as `--config` and `--config.KEY`, after parsing, as it can be typed again."""
     flag: Any = values["config"]  # absl's type of it does not know what ml_collections adds
-    given = [f"--config={command.shown(Path(flag.config_filename))}"]
+    path = Path(flag.config_filename)
+    comes_with_the_project = shipped().get(path.stem) == path
+    given = [f"--config={path.stem if comes_with_the_project else command.shown(path)}"]
     for key, value in flag.override_values.items():
         given.append(
             f"--config.{key}={value.to_dict() if isinstance(value, ConfigDict) else value}"
@@ -78,9 +80,11 @@ def arguments(values: flags.FlagValues) -> str:
 def shipped() -> dict[str, Path]:
     """The recipes that come with the project, by name."""
     package = Path(__file__).resolve().parents[1]
-    # In the source tree and under Bazel they lie beside the package, in the wheel inside it.
-    folders = (package.parent / "configs", package / "configs")
-    return {path.stem: path for folder in folders for path in sorted(folder.glob("[!_]*.py"))}
+    # In the wheel they lie inside the package, in the source tree and under Bazel beside it. What
+    # else an environment calls configs, beside an installed package, is not ours.
+    inside, beside = package / "configs", package.parent / "configs"
+    folder = inside if inside.is_dir() else beside
+    return {path.stem: path for path in sorted(folder.glob("[!_]*.py"))}
 
 
 def _chosen(argv: list[str]) -> Path:

@@ -67,6 +67,9 @@ def _train(values: flags.FlagValues) -> int:
     print(f"Objects      {where}/{workdir.OBJECTS} (bits, limit and step, layer by layer)")
     print(f"Checkpoints  {where}/{workdir.CHECKPOINTS} (the last few, and the best)")
     print("Next:")
-    print(f"  {command.command_line('evaluate')} --workdir={shlex.quote(where)} --scales=dynamic")
+    run = shlex.quote(f"--workdir={where}")
+    show = shlex.join([f"--split={values.config.data.val}", f"--out={where}-predictions"])
+    print(f"  {command.command_line('predict')} {run} {show}")
+    print(f"  {command.command_line('evaluate')} {run} --scales=dynamic")
     print(f"  {command.command_line('audit')} {recipes.arguments(values)}")
     return 0

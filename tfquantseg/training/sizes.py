@@ -34,15 +34,14 @@ def check(model: keras.Model, height: int, width: int) -> None:
     Raises:
         ValueError: It does not; names what sides it accepts.
     """
-    if _fits(model, height, width):
+    if fits(model, height, width):
         return
     fixed = model.input_shape[1:3]
     if None not in fixed:
         accepted = f"sides of {fixed[0]} x {fixed[1]}, as the model was built for"
     else:
-        # Three times a stride is a multiple of no larger one.
-        stride = next((s for s in _STRIDES if _fits(model, 3 * s, 3 * s)), None)
-        accepted = f"sides that are multiples of {stride}" if stride else "other sides"
+        step = stride(model)
+        accepted = f"sides that are multiples of {step}" if step else "other sides"
     raise ValueError(
         f"Images of {height} x {width} pixels do not fit model {model.name!r}; accepted are "
         f"{accepted}. Change config.data.size, or set config.data.multiple, to which images are "
@@ -50,7 +49,28 @@ def check(model: keras.Model, height: int, width: int) -> None:
     )
 
 
-def _fits(model: keras.Model, height: int, width: int) -> bool:
+def stride(model: keras.Model) -> int | None:
+    """The least power of two whose multiples a model accepts as sides.
+
+    Sides for which the model was built have the one length that they have.
+
+    Args:
+        model: Images [N, H, W, 3] to logits [N, H, W, classes].
+
+    Returns:
+        1 to 128, or None where the model returns logits of another size than its images.
+    """
+    fixed = model.input_shape[1:3]
+    for step in _STRIDES:
+        # Three times a stride is a multiple of no larger one.
+        height, width = (side or 3 * step for side in fixed)
+        if fits(model, height, width):
+            return step
+    return None
+
+
+def fits(model: keras.Model, height: int, width: int) -> bool:
+    """Whether a model returns logits of H x W pixels for images of H x W."""
     fixed = model.input_shape[1:3]
     if any(have not in (None, want) for have, want in zip(fixed, (height, width), strict=True)):
         return False

@@ -1,0 +1,298 @@
+"""Predicts the class of each pixel of your images, and shows it.
+
+Examples:
+  predict --workdir=tfquantseg-runs/digits --split='val[:0.1]' --out=shown
+      Images of the run's data set, with their ground truth beside them.
+  predict --workdir=my-run --images=photo.jpg --images=holidays --images='more/*.png' --out=shown
+      Your own images: files, folders, patterns.
+  predict --model=mine.keras --classes=classes.txt --images=holidays --out=shown
+      A model that you saved.
+
+The folder --out then holds overlays/ (the classes' colours over each image), classes/ (a PNG with
+the class of each pixel as palette index), contact_sheet.png, and predictions.json with the share
+of pixels of each class. Look at contact_sheet.png first.
+
+Images are predicted at their own size, turned as the camera noted in the file; outputs are upright
+too. A model gets RGB values 0..255. An image that cannot be read or does not fit the model is named
+at the end and in predictions.json; all others are predicted, and the exit code is 2.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from absl import flags
+
+from tfquantseg.cli import command
+
+if TYPE_CHECKING:
+    from ml_collections import ConfigDict
+
+    from tfquantseg.data.segmentation import Bytes, SegmentationData
+    from tfquantseg.training.prediction import Predictor
+    from tfquantseg.training.prediction_folder import PredictionFolder
+
+_SHOWN = 5  # files in a message
+
+
+def main(argv: Sequence[str]) -> int:
+    """Predicts; `argv` is the command line. Returns the exit code."""
+    return command.execute(argv, about=__doc__ or "", define=_define, work=_predict)
+
+
+def run() -> None:
+    """The program."""
+    command.run(main)
+
+
+def _define(values: flags.FlagValues, argv: list[str]) -> None:
+    del argv
+    flags.DEFINE_string("workdir", None, "Folder that a training made.", flag_values=values)
+    flags.DEFINE_string(
+        "model", None, "In place of --workdir, a .keras file of a model.", flag_values=values
+    )
+    flags.DEFINE_enum(
+        "checkpoint",
+        "last",
+        ["best", "last"],
+        "Which checkpoint: of the latest step, or of the highest mIoU while training.",
+        flag_values=values,
+    )
+    flags.DEFINE_enum(
+        "scales",
+        "running",
+        ["running", "dynamic"],
+        "Scales of the activations: estimated while training, or each image's own.",
+        flag_values=values,
+    )
+    flags.DEFINE_multi_string(
+        "images",
+        [],
+        "A file, a folder, or a pattern in quotes. Give the flag again for more.",
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        "split",
+        None,
+        "In place of --images, a split of the run's data set, such as val or test[:0.1].",
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        "classes",
+        None,
+        "File with the names of the classes, one a line, and their colours if wished: "
+        "'road 128 64 128'. Default: those of the run's data set, or numbers for a --model.",
+        flag_values=values,
+    )
+    flags.DEFINE_string("out", None, "Folder to write to, new or empty.", flag_values=values)
+    flags.mark_flag_as_required("out", flag_values=values)
+
+
+class _Network(NamedTuple):
+    """A model to predict with; step and config are those of its run, if it has one."""
+
+    file: Path
+    predictor: Predictor
+    step: int | None = None
+    config: ConfigDict | None = None
+
+
+class _Classes(NamedTuple):
+    """Names and colours of the classes."""
+
+    origin: str
+    names: tuple[str, ...]
+    palette: tuple[tuple[int, int, int], ...]
+
+
+class _Scene(NamedTuple):
+    """An image that is to be predicted; `read` returns it, and its ground truth if it has one."""
+
+    name: str
+    origin: str
+    read: Callable[[], tuple[Bytes, Bytes | None]]
+
+
+def _predict(values: flags.FlagValues) -> int:
+    from tfquantseg.training.bar import Count
+    from tfquantseg.training.prediction_folder import PredictionFolder
+
+    _check_flags(values)
+    scenes = _scenes_of_files(values.images)
+    network = _network(values)
+    classes, data = _classes(values, network)
+    if data is not None:
+        scenes = _scenes_of_split(data)
+    folder = PredictionFolder(
+        Path(values.out),
+        classes.names,
+        classes.palette,
+        total=len(scenes),
+        truth=data is not None,
+        ignore_label=data.ignore_label if data else 255,
+    )
+    if network.config and network.config.data.fit == "resize":
+        height, width = network.config.data.size
+        print(
+            f"Images keep their size here; while training and in evaluate they were scaled to "
+            f"{height} x {width}.",
+            file=sys.stderr,
+        )
+    count = Count(len(scenes), "images", sys.stderr)
+    for scene in scenes:
+        try:
+            image, truth = scene.read()
+            label = network.predictor(image)
+        except ValueError as error:
+            folder.fail(scene.origin, str(error))
+        else:
+            folder.add(scene.name, scene.origin, image, label, truth)
+        count.step()
+    folder.finish({"model": str(network.file), "step": network.step, "scales": values.scales})
+    return _report(values, network, folder)
+
+
+def _check_flags(values: flags.FlagValues) -> None:
+    for one, other in (("workdir", "model"), ("images", "split")):
+        if bool(values[one].value) == bool(values[other].value):
+            received = "both" if values[one].value else "neither"
+            raise ValueError(f"Give either --{one} or --{other}; received {received}.")
+    if values.model and values.split:
+        raise ValueError("--split is one of a run's data set; with --model give --images.")
+    if values.model and values["checkpoint"].present:
+        raise ValueError("--checkpoint chooses one of a --workdir; with --model leave it out.")
+    if values.split and values.classes:
+        raise ValueError("--split has the classes of its data set; leave --classes out.")
+
+
+def _scenes_of_files(names: Sequence[str]) -> list[_Scene]:
+    from tfquantseg.data import image_files, photographs
+
+    def reader(file: Path) -> Callable[[], tuple[Bytes, None]]:
+        return lambda: (image_files.read_image(file, upright=True), None)
+
+    found = photographs.find(names)
+    if found.others:
+        shown = ", ".join(map(str, found.others[:_SHOWN]))
+        more = f" and {len(found.others) - _SHOWN} more" if len(found.others) > _SHOWN else ""
+        print(f"Left out, folders or no images by their ending: {shown}{more}", file=sys.stderr)
+    return [
+        _Scene(key, str(file), reader(file))
+        for key, file in zip(photographs.keys(found.files), found.files, strict=True)
+    ]
+
+
+def _scenes_of_split(data: SegmentationData) -> list[_Scene]:
+    def reader(index: int) -> Callable[[], tuple[Bytes, Bytes]]:
+        return lambda: data.read(index)
+
+    return [
+        _Scene(example.key, example.origin, reader(index))
+        for index, example in enumerate(data.examples)
+    ]
+
+
+def _network(values: flags.FlagValues) -> _Network:
+    from ml_collections import ConfigDict
+
+    from tfquantseg.training import checkpoints, model_files, recipe, workdir
+    from tfquantseg.training.evaluation import load_model
+    from tfquantseg.training.prediction import Predictor
+
+    if values.model:
+        file = Path(values.model)
+        return _Network(file, Predictor(model_files.load(file), scales=values.scales))
+    path = Path(values.workdir)
+    config = ConfigDict(workdir.read_config(path))
+    checkpoint = checkpoints.find(path / workdir.CHECKPOINTS, values.checkpoint)
+    checkpoints.check_config(checkpoint, recipe.plain(config))
+    predictor = Predictor(
+        load_model(checkpoint), multiple=config.data.multiple, scales=values.scales
+    )
+    return _Network(checkpoint.model, predictor, checkpoint.step, config)
+
+
+def _classes(
+    values: flags.FlagValues, network: _Network
+) -> tuple[_Classes, SegmentationData | None]:
+    """The classes, and the split if one was asked for."""
+    from tfquantseg.data import class_list, palette
+    from tfquantseg.training import parts
+
+    count, data = network.predictor.classes, None
+    if values.classes:
+        read = class_list.read(Path(values.classes))
+        classes = _Classes(values.classes, read.names, read.palette)
+    elif network.config:
+        try:
+            data = parts.data(network.config, values.split or network.config.data.val)
+        except ValueError as error:
+            if values.split:
+                raise
+            raise ValueError(
+                f"The names of the classes are those of the run's data set. {error} To predict "
+                "without it, give a file of names as --classes."
+            ) from error
+        classes = _Classes(f"Data set {data.name}", data.classes, data.palette)
+    else:
+        return _Classes("", tuple(map(str, range(count))), palette.distinct_colours(count)), None
+    if len(classes.names) != count:
+        raise ValueError(
+            f"{classes.origin} names {len(classes.names)} classes, and {network.file} returns the "
+            f"logits of {count}; accepted are {count} names, in the order of the logits."
+        )
+    return classes, data if values.split else None
+
+
+def _report(values: flags.FlagValues, network: _Network, folder: PredictionFolder) -> int:
+    """Says what was written, what was not, and what to type next."""
+    from tfquantseg.training import prediction_folder as files
+
+    where = command.shown(folder.path)
+    of_step = "" if network.step is None else f"after step {network.step}, "
+    print(f"Model          {command.shown(network.file)} ({of_step}{values.scales} scales)")
+    if folder.written:
+        on_sheet = min(folder.written, files.MOST_ON_SHEET)
+        first = f"the first {on_sheet} of " if on_sheet < folder.written else ""
+        print(f"Contact sheet  {where}/{files.SHEET} ({first}{folder.written} images)")
+        print(f"Overlays       {where}/{files.OVERLAYS} (the classes' colours over each image)")
+        print(f"Classes        {where}/{files.CLASSES} (palette PNGs, an index is a class)")
+    print(f"JSON           {where}/{files.JSON} (files, sizes, each class's share of pixels)")
+    if commands := _next(values, network):
+        print("Next:", *commands, sep="\n  ")
+    if not folder.failed:
+        return 0
+    total = folder.written + len(folder.failed)
+    print(f"Error: {len(folder.failed)} of {total} images have no prediction:", file=sys.stderr)
+    for failed in folder.failed[:_SHOWN]:
+        named = "" if failed["error"].startswith(failed["image"]) else f"{failed['image']}: "
+        print(f"  {named}{failed['error']}", file=sys.stderr)
+    if len(folder.failed) > _SHOWN:
+        more = len(folder.failed) - _SHOWN
+        print(f"  and {more} more, listed in {where}/{files.JSON}", file=sys.stderr)
+    return command.USER_ERROR
+
+
+def _next(values: flags.FlagValues, network: _Network) -> list[str]:
+    """The commands to type next."""
+    predict = command.command_line("predict")
+    if network.config is None:
+        if values.classes:
+            return []
+        given = [f"--images={name}" for name in values.images]
+        model, out = command.shown(network.file), f"{values.out}-named"
+        return [
+            f"{predict} {shlex.join([f'--model={model}', *given, f'--out={out}'])} "
+            "--classes=FILE  # names, one a line"
+        ]
+    run = f"--workdir={command.shown(Path(values.workdir))}"
+    split = f"--split={values.split or network.config.data.val}"
+    scores = f"{command.command_line('evaluate')} {shlex.join([run, split])}"
+    if values.split:
+        return [scores, f"{predict} {shlex.quote(run)} --images=FOLDER --out=FOLDER"]
+    out = f"{values.out}-{network.config.data.val.split('[')[0]}"
+    return [f"{predict} {shlex.join([run, split, f'--out={out}'])}", scores]
