@@ -118,9 +118,7 @@ def test_images_with_a_run_that_scales_them_down(
     _run(here, made)
     assert predict.main(["predict", "--workdir=run", "--images=photos/a.png", "--out=out"]) == 0
     printed = capsys.readouterr()
-    assert "Images keep their size here; while training and in evaluate they were scaled" in (
-        printed.err
-    )
+    assert "Images are scaled to 64 x 64, as while training" in printed.err
     assert (_written("out")["images"][0]["height"]) == 5
     following = shlex.split(printed.out.splitlines()[-2])
     assert following[1:] == ["--workdir=run", "--split=val[:0.25]", "--out=out-val"]

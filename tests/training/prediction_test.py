@@ -64,6 +64,17 @@ def test_it_is_padded_to_a_multiple_that_is_asked_for() -> None:
     assert witness.seen[-1] == (6, 18)
 
 
+def test_an_image_is_scaled_to_the_size_of_training_and_its_classes_back() -> None:
+    image = np.zeros((8, 12, 3), np.uint8)
+    image[2:6, 3:9] = 120
+    label = Predictor(threshold(), resize=(16, 24))(image)
+    # Bilinear between 120 and 0 there are 90 and 30: on the same side of 50 as their own pixel.
+    np.testing.assert_array_equal(label, image[..., 0] == 120)
+    witnessed, witness = _witnessed()
+    assert Predictor(witnessed, resize=(16, 24))(image).shape == (8, 12)
+    assert witness.seen[-1] == (16, 24)
+
+
 def test_a_model_of_one_size_takes_smaller_images_too() -> None:
     predictor, image = Predictor(threshold(6, 8)), _image(5, 8)
     np.testing.assert_array_equal(predictor(image), image[..., 0] > 50)

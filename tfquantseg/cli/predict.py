@@ -12,8 +12,8 @@ The folder --out then holds overlays/ (the classes' colours over each image), cl
 the class of each pixel as palette index), contact_sheet.png, and predictions.json with the share
 of pixels of each class. Look at contact_sheet.png first.
 
-Images are predicted at their own size, turned as the camera noted in the file; outputs are upright
-too. A model gets RGB values 0..255. An image that cannot be read or does not fit the model is named
+Images are predicted at their own size (scaled to the run's, where it trained on scaled ones),
+turned as the camera noted in the file; outputs are upright and of the image's size. A model gets RGB values 0..255. An image that cannot be read or does not fit the model is named
 at the end and in predictions.json; all others are predicted, and the exit code is 2.
 """
 
@@ -138,8 +138,8 @@ def _predict(values: flags.FlagValues) -> int:
     if network.config and network.config.data.fit == "resize":
         height, width = network.config.data.size
         print(
-            f"Images keep their size here; while training and in evaluate they were scaled to "
-            f"{height} x {width}.",
+            f"Images are scaled to {height} x {width}, as while training; predictions are scaled "
+            "back to each image's own size.",
             file=sys.stderr,
         )
     count = Count(len(scenes), "images", sys.stderr)
@@ -211,7 +211,10 @@ def _network(values: flags.FlagValues) -> _Network:
     checkpoint = checkpoints.find(path / workdir.CHECKPOINTS, values.checkpoint)
     checkpoints.check_config(checkpoint, recipe.plain(config))
     predictor = Predictor(
-        load_model(checkpoint), multiple=config.data.multiple, scales=values.scales
+        load_model(checkpoint),
+        multiple=config.data.multiple,
+        scales=values.scales,
+        resize=tuple(config.data.size) if config.data.fit == "resize" else None,
     )
     return _Network(checkpoint.model, predictor, checkpoint.step, config)
 

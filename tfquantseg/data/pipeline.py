@@ -109,7 +109,7 @@ def batches(
         pair = data.read(int(index))
         random = _random(_AUGMENTATION, seed, epoch, index)
         if size is not None and fit == "resize":
-            pair = _resize(pair, size)
+            pair = Pair(resize_image(pair.image, size), resize_labels(pair.label, size))
         elif size is not None and training:
             pair = _crop(pair, size, data.ignore_label, random)
         if flip and training and random.integers(2):
@@ -157,14 +157,37 @@ def _crop(pair: Pair, size: tuple[int, int], ignore: int, rng: np.random.Generat
     return Pair(pair.image[window], pair.label[window])
 
 
-def _resize(pair: Pair, size: tuple[int, int]) -> Pair:
-    if pair.label.shape == tuple(size):
-        return pair
-    to = (size[1], size[0])  # Pillow counts width first.
-    return Pair(
-        np.asarray(Image.fromarray(pair.image).resize(to, Image.Resampling.BILINEAR)),
-        np.asarray(Image.fromarray(pair.label).resize(to, Image.Resampling.NEAREST)),
-    )
+def resize_image(image: Bytes, size: tuple[int, int]) -> Bytes:
+    """Scales an image, bilinear and antialiased.
+
+    Args:
+        image: uint8 [h, w, 3].
+        size: Height and width wanted.
+
+    Returns:
+        uint8 [H, W, 3].
+    """
+    return _resampled(image, size, Image.Resampling.BILINEAR)
+
+
+def resize_labels(label: Bytes, size: tuple[int, int]) -> Bytes:
+    """Scales a label map: each pixel takes the nearest label.
+
+    Args:
+        label: uint8 [h, w].
+        size: Height and width wanted.
+
+    Returns:
+        uint8 [H, W].
+    """
+    return _resampled(label, size, Image.Resampling.NEAREST)
+
+
+def _resampled(array: Bytes, size: tuple[int, int], resampling: Image.Resampling) -> Bytes:
+    if array.shape[:2] == tuple(size):
+        return array
+    width_first = (size[1], size[0])  # as Pillow counts
+    return np.asarray(Image.fromarray(array).resize(width_first, resampling))
 
 
 def _pad(pair: Pair, bottom: int, right: int, ignore: int) -> Pair:

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfquantseg.data.pipeline import MID_GREY
+from tfquantseg.data.pipeline import MID_GREY, resize_image, resize_labels
 from tfquantseg.data.segmentation import Bytes
 from tfquantseg.layers.edge import Scales, set_evaluation_scales
 from tfquantseg.training import model_files, sizes
@@ -29,6 +29,8 @@ class Predictor:
             gets the padding that evaluation gives it.
         scales: Activation scales of a quantized model: the `"running"` estimates kept while
             training, or `"dynamic"`, each image's own.
+        resize: Height and width to which each image is scaled first, as a run of `fit="resize"`
+            did; the classes are scaled back to the image's own size, each pixel taking the nearest.
 
     Raises:
         ValueError: The model is no segmentation network, returns logits of another size than its
@@ -36,7 +38,12 @@ class Predictor:
     """
 
     def __init__(
-        self, model: keras.Model, *, multiple: int = 1, scales: Scales = "running"
+        self,
+        model: keras.Model,
+        *,
+        multiple: int = 1,
+        scales: Scales = "running",
+        resize: tuple[int, int] | None = None,
     ) -> None:
         """Looks up what sizes the model accepts."""
         model_files.check_segments(model)
@@ -53,6 +60,7 @@ class Predictor:
         self._seen: collections.Counter[tuple[int, int]] = collections.Counter()
         self._fixed = model.input_shape[1:3]
         self._multiple = math.lcm(stride, multiple)
+        self._resize = resize
 
     @property
     def classes(self) -> int:
@@ -71,6 +79,13 @@ class Predictor:
         Raises:
             ValueError: The image is too large or too small for the model, or for the memory.
         """
+        if self._resize is None:
+            return self._predicted(image)
+        label = self._predicted(resize_image(image, self._resize))
+        return resize_labels(label, (image.shape[0], image.shape[1]))
+
+    def _predicted(self, image: Bytes) -> Bytes:
+        """Predicts an image at the size that it has."""
         height, width = image.shape[:2]
         bottom, right = self._padded(height, width)
         padded = np.full((1, bottom, right, 3), MID_GREY, np.float32)
