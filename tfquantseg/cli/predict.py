@@ -12,9 +12,9 @@ The folder --out then holds overlays/ (the classes' colours over each image), cl
 the class of each pixel as palette index), contact_sheet.png, and predictions.json with the share
 of pixels of each class. Look at contact_sheet.png first.
 
-Images are predicted at their own size (scaled to the run's, where it trained on scaled ones), turned
-as the camera noted in the file; outputs are upright and of the image's size. A model gets RGB values
-0..255. An image that cannot be read or does not fit the model is named at the end and in
+Images are predicted at their own size (scaled to the run's, where it trained on scaled ones) and
+turned as the camera noted in the file; outputs are upright and of the image's size. A model gets
+RGB values 0..255. An image that cannot be read or does not fit the model is named at the end and in
 predictions.json; all others are predicted, and the exit code is 2.
 """
 
