@@ -76,10 +76,10 @@ def softmax_cross_entropy(
 
 
 def get(name: str, class_weights: Sequence[float] | None = None) -> Loss:
-    """Returns the loss of that name: `"mse_one_hot"` or `"softmax_cross_entropy"`.
+    """Returns a loss of this module by its name, as a configuration file gives it.
 
     Args:
-        name: Of the loss.
+        name: `"mse_one_hot"` or `"softmax_cross_entropy"`.
         class_weights: How much a pixel of each class counts; by default all the same.
 
     Raises:

@@ -41,7 +41,14 @@ class Scores:
 
 @dataclasses.dataclass(frozen=True)
 class Interval:
-    """An estimate, and the interval from `low` to `high` that holds it with confidence `level`."""
+    """An estimate, and how far it moves with another choice of images.
+
+    Args:
+        estimate: From the images as they are.
+        low: Lower end of the interval.
+        high: Upper end.
+        level: Share of the drawn sets of images whose value lies between the two.
+    """
 
     estimate: float
     low: float
@@ -92,6 +99,9 @@ def scores(confusion: Counts) -> Scores:
     Args:
         confusion: int64 [images, C, C], from `confusion_matrices`.
 
+    Returns:
+        mIoU over the set and per image, pixel accuracy, and the IoU of each class.
+
     Raises:
         ValueError: No pixel is labelled, so that no score is defined.
     """
@@ -121,6 +131,9 @@ def bootstrap_miou(
         level: Share of the drawn sets that the interval holds.
         seed: Of the draws.
 
+    Returns:
+        The mIoU over the set, and its interval.
+
     Raises:
         ValueError: No pixel is labelled.
     """
@@ -143,6 +156,9 @@ def bootstrap_difference(
         draws: Number of sets drawn.
         level: Share of the drawn sets that the interval holds.
         seed: Of the draws.
+
+    Returns:
+        The difference of the two mIoU, and its interval.
 
     Raises:
         ValueError: The two do not have the same ground truth, or no pixel is labelled.

@@ -17,31 +17,38 @@ from tfquantseg.policy import UpdateRule
 class IntegerSGD(keras.optimizers.Optimizer):
     r"""Stochastic gradient descent on grids (Eq 17 - 19), momentum on a grid of its own.
 
-    For a variable with an `UpdateRule` (those of quantized layers), with limit L:
+    For a variable of a quantized layer, whose constant limit is L and whose master weight is W_m:
 
     $$G_q = Q_G(G + d W_m), \quad V \leftarrow Q_V(\mu V + lr \cdot G_q), \quad
     W_m \leftarrow Clip(W_m - Q_U(V))$$
 
-    where G is the gradient after all-reduce, d the weight decay (of kernels), Q_G stochastic
-    (Eq 17, or 18 without its scale), Q_V and Q_U are ``L * UQ(. / L, k)``. So every master stays
-    on its grid, ``L * n * Delta(k_U)``, after any number of steps. All other variables take the
+    where G is the gradient after all-reduce, d the weight decay (of kernels only), V the velocity.
+    Q_G rounds stochastically to 8 bits (Eq 17, or 18 without its scale), Q_U to the nearest
+    multiple of ``L * 2**(1 - 24)``, Q_V to sixteenths of that; the layer's `Policy` may name other
+    bits. So every master stays on its grid after any number of steps. All other variables take the
     same steps in float32.
 
     If any gradient is not finite, no variable is changed in that step, and `nonfinite_layers`
     names where.
 
-    Attributes:
+    Args:
+        learning_rate: a number, or a schedule of `tfquantseg.schedules`. It lies on a grid of 24
+            bits, the multiples of 2**-23 below 1: powers of two always fit.
         momentum: mu, from 0 to below 1.
-        decay: d, not negative.
-        seed: of the stochastic rounding, whose draws depend on (seed, step, variable) alone.
+        decay: d, not negative; added to the gradient before it is quantized.
+        seed: of the stochastic rounding, whose draws depend on (seed, step, variable) alone; an
+            integer from 0.
         factors: pairs (layer-name pattern, factor): the learning rate of a layer is multiplied by
             the factor of the first pattern that matches its whole name, by 1 if none does. New
             layers behind a pretrained encoder usually learn with a larger rate than it.
+        name: the optimizer's name.
+        **kwargs: those of `keras.optimizers.Optimizer`; `weight_decay` and `use_ema` are refused,
+            as they would take masters off their grids.
 
     Raises:
         ValueError: momentum, decay, seed or a factor out of range, a pattern that is no regular
-            expression; when built, a learning rate that its grid(k_lr) would change, or a pattern
-            that is the first match of no layer.
+            expression; when built, a learning rate that is not on its grid, with the nearest that
+            are, or a pattern that is the first match of no layer.
     """
 
     def __init__(

@@ -56,6 +56,11 @@ class UpdateRule:
 class Policy:
     """Every choice of the method for one layer or a whole network.
 
+    Print one to see it as a table. Take a preset and change fields of it:
+
+    Example:
+        >>> four_bits = dataclasses.replace(preset("INTEGER"), name="INTEGER_W4", k_W=4)
+
     Attributes:
         name: how messages and tables call it.
         k_W: bits of the weights in a convolution (Eq 8).
@@ -65,7 +70,7 @@ class Policy:
         k_G: bits of gradients (Eq 17, 18).
         k_U: bits of master weights and updates (Eq 7, 19).
         k_V: bits of the momentum's velocity.
-        k_lr: bits of the learning rate, on grid(k_lr).
+        k_lr: bits of the learning rate: multiples of 2**(1 - k_lr) below 1.
         k_mu: bits of batch norm's mean (Eq 14).
         k_sigma: bits of batch norm's deviation (Eq 14).
         k_x_hat: bits of batch norm's normalized output (Eq 14); None where it folds away.
@@ -78,8 +83,10 @@ class Policy:
             where both backward products then receive integers.
         G_at: quantize gradients in the "tape" or in the "optimizer", after all-reduce and decay.
         G_rescale: True keeps the gradient's scale (Eq 17), False drops it (Eq 18).
-        step: of A, E1, E2, x_hat and G: "max/128" (Eq 4) or "max/127".
-        rounding: "half_up" (Eq 2), "half_away" or "half_even".
+        step: of A, E1, E2, x_hat and G, from max|x| of the tensor: "max/128" (Eq 4), which clips
+            the maximum itself, or "max/127", which clips nothing. Both are named for 8 bits.
+        rounding: of ties, "half_up" (Eq 2), "half_away" from zero, as integer devices do, or
+            "half_even".
         scale: of A, E1, E2, x_hat and G: "max" (Eq 3) or "power_of_two", 2**round(log2(max|x|)).
         A_grid: activations on "scaled" grids (Eq 15) or on the "unit" one: step 2**(1 - k_A), no
             scale, no clip, so that integers may need more than k_A bits.
@@ -88,15 +95,17 @@ class Policy:
         G_clip: gradients end at "1-D" (Eq 5), or nowhere ("none").
         G_gain: a factor on quantized gradients.
         bias: biases of convolutions are "kept", or "dropped" by `quantize`.
-        W_limit: a power of two, or the smallest that holds the weights taken over, "per_tensor"
-            or "per_channel".
-        bias_limit: a power of two, or "fit".
-        BN_limit: of mu, sigma, gamma and beta: a power of two, or "fit".
+        W_limit: the magnitude that a weight's grid spans: a power of two, or the smallest that
+            holds the weights taken over, "per_tensor" or "per_channel".
+        bias_limit: a power of two, or "fit": the smallest that holds twice the largest bias taken
+            over, at least 4.
+        BN_limit: of mu, sigma, gamma and beta: a power of two, or "fit", the smallest that holds
+            what is taken over, with room to grow.
         norm: batch norm's deviation, "l1" (Eq 13) or "l2" (Eq 11).
         decay: weight decay "in_G" before it is quantized, or "off".
 
     Raises:
-        ValueError: bits below 2 or beyond float32's, an unknown choice.
+        ValueError: bits below 2 or above 24 (22 for G), an unknown choice.
     """
 
     name: str
@@ -403,12 +412,17 @@ _PRESETS = {
 
 
 def presets() -> tuple[str, ...]:
-    """Returns the names of the presets."""
+    """Returns the names that `preset` accepts."""
     return tuple(_PRESETS)
 
 
 def preset(name: str) -> Policy:
-    """Returns the preset of this name.
+    """Returns the preset of this name; print it to see its choices.
+
+    Args:
+        name: one of `presets()`. "INTEGER" is the default, 8-bit integers in every product of
+            every convolution; "FLOAT" quantizes nothing; names with PAPER are the letter of the
+            paper, those with AUTHORS what its authors' code does.
 
     Raises:
         ValueError: no such preset, with the nearest name.
@@ -426,7 +440,8 @@ class Rules:
     """An ordered choice of policies by layer name; the first that matches wins.
 
     Example:
-        >>> Rules((("score_.*", FLOAT), (".*", INTEGER))).policy_for("conv1_1").name
+        >>> rules = Rules((("score_.*", preset("FLOAT")), (".*", preset("INTEGER"))))
+        >>> rules.policy_for("conv1_1").name
         'INTEGER'
 
     Attributes:

@@ -148,16 +148,25 @@ def audit(
 ) -> Audit:
     """Does one training step and returns what its convolution kernels received.
 
+    The kernels are found in the step's graph by their type, whoever made them, and their operands
+    are read from the very tensors that enter: nothing is asked of the layers but what their
+    policies promise.
+
+    Example:
+        >>> print(audit(model, losses.softmax_cross_entropy, optimizer, images, labels))
+
     Args:
-        model: the model; its weights are updated.
-        loss: of (labels, logits).
-        optimizer: built for the model's trainable variables.
+        model: float or quantized; its weights are updated.
+        loss: a function of (labels, logits) that returns a scalar.
+        optimizer: built for the model's trainable variables (``optimizer.build(...)``).
         images: float32 [N, H, W, 3].
         labels: int32 [N, H, W].
         with_taps: whether to keep the integers and steps of W, A, E1, E2, G and U.
 
     Returns:
-        The audit; problems are listed in it, not raised.
+        An `Audit`. Printed, it is a table with bits, range, zeros and clipping of both operands of
+        every product; ``ok`` says whether all promises were kept, ``problems`` names those that
+        were not (none is raised), and ``to_json()`` gives everything as plain dicts and lists.
     """
     promises = _promises(model)
     kernels: list[tf.Operation] = []

@@ -18,7 +18,9 @@ from tfquantseg.data.segmentation import SegmentationData
 
 
 def class_weights(data: SegmentationData, exponent: float) -> tuple[float, ...]:
-    """Returns the weight of each class, from all label maps of a split.
+    """Returns how much a pixel of each class should count in a loss, from all labels of a split.
+
+    ``w_c = (median of f / f_c)**b``, f_c being the share of class c in the images that show it.
 
     Args:
         data: The training split; ignored pixels count as pixels of no class.

@@ -29,6 +29,13 @@ _ORDER, _AUGMENTATION = 0, 1
 def steps_per_epoch(examples: int, batch: int) -> int:
     """Number of training batches an epoch: whole batches only, floor(examples / batch).
 
+    Args:
+        examples: Number of examples, `len(data)`.
+        batch: Examples a batch.
+
+    Returns:
+        Batches an epoch, from 1.
+
     Raises:
         ValueError: There are fewer examples than a batch needs.
     """

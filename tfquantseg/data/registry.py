@@ -27,7 +27,11 @@ def load(name: str, split: str, *, cache_bytes: int = 2**30, **options: Any) -> 
         name: `"camvid"`, `"digits"`, or `"folder"`, which is your own.
         split: `"train"`, `"val"` or `"test"`; with a slice, its bounds are fractions in 0..1.
         cache_bytes: Decoded examples stay in memory as uint8 up to this many bytes.
-        **options: Those of the data set: see `camvid.load`, `digits.load` and `folder.load`.
+        **options: Those of the data set, such as `root`, the path of a `"folder"`: the arguments of
+            the function `load` in the module of its name, `tfquantseg.data.folder`.
+
+    Returns:
+        The examples of the split, not decoded yet, with the names and colours of the classes.
 
     Raises:
         ValueError: A name, split, slice or option is not known, or the data is missing or broken.
@@ -49,8 +53,11 @@ def splits(name: str, **options: Any) -> tuple[str, ...]:
     """The splits that a data set has where it lies: those that `load` can load.
 
     Args:
-        name: See `load`.
-        **options: See `load`.
+        name: One of the data sets that `load` knows.
+        **options: Those that `load` takes for it.
+
+    Returns:
+        The names of the splits, without slices.
 
     Raises:
         ValueError: A name or option is not known, or the data is missing.

@@ -17,7 +17,12 @@ Bytes = npt.NDArray[np.uint8]
 
 
 class Pair(NamedTuple):
-    """One decoded example: image uint8 [H, W, 3] in RGB, label uint8 [H, W]."""
+    """One decoded example.
+
+    Args:
+        image: uint8 [H, W, 3], RGB.
+        label: uint8 [H, W], a class index or the ignore label a pixel.
+    """
 
     image: Bytes
     label: Bytes

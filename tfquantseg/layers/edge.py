@@ -144,11 +144,15 @@ class Product(keras.layers.Layer):
 
 
 def set_evaluation_scales(model: keras.Model, scales: Scales) -> None:
-    """Chooses which activation scales evaluation uses; call it before the model is traced.
+    """Chooses which activation scales a quantized model uses outside training.
+
+    While training, the scale of an activation is max|A| of the batch. Call this before the model
+    predicts for the first time: a function that has been traced keeps what it was traced with.
 
     Args:
         model: a quantized model; a float one has no scales and stays as it is.
-        scales: "running" for the estimate that training kept, "dynamic" for each batch's own.
+        scales: "running", the default, for the estimate that training kept, as an exported file
+            has it; "dynamic" for each batch's own.
 
     Raises:
         ValueError: another word.

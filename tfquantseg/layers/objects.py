@@ -38,7 +38,17 @@ def objects(model: keras.Model) -> list[Row]:
 
 
 def object_table(model: keras.Model) -> str:
-    """Returns `objects` as text; one line that says so where nothing is quantized."""
+    """Returns what a model quantizes as a table: layer, object, bits, and limit or step.
+
+    The objects are W weight, A activation, E1 and E2 errors, G gradient, U update, and batch norm's
+    mu, sigma, x_hat, gamma and beta.
+
+    Args:
+        model: what `tfquantseg.quantize` returned, or loaded from its file.
+
+    Returns:
+        Text, one line an object, in the model's order; one line that says so for a float model.
+    """
     rows = objects(model)
     if not rows:
         return "Nothing is quantized: a float model.\n"

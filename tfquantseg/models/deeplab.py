@@ -47,9 +47,10 @@ def deeplabv3_resnet50(
         version: of ResNet-50, `"v1"` or, as the paper's authors use it, `"v2"` with pre-activation.
         width: channels of the first convolution. 64 is ResNet-50's, with 256 channels in the
             pyramid; less scales all of them, for a network that trains on little hardware.
-        encoder: None for random weights, `"imagenet"`, or a local file: see
-            `resnet50_weights.load`. Needs width 64.
-        preprocessing: what the images of a local file's encoder went through.
+        encoder: None for random weights, `"imagenet"`, which keras.applications downloads, or the
+            path of an `.h5` or `.keras` file of its ResNet-50. Needs width 64.
+        preprocessing: what the images of a local file's encoder went through: a `Preprocessing`,
+            or the name of a usual one; by default that of keras.applications.
         seed: of the initial weights.
 
     Returns:

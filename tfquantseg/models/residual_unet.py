@@ -28,8 +28,9 @@ def residual_unet(
     width: int = 16,
     seed: int = 0,
 ) -> keras.Model:
-    """Builds the network: three halvings, with width, 2 width, 4 width and 8 width channels.
+    """Builds a small residual U-Net, the default network, which trains within minutes on a CPU.
 
+    It halves its input three times, with width, 2 width, 4 width and 8 width channels.
     Convolutions are 3 x 3 without a bias, followed by batch norm (momentum 0.9, epsilon 1e-3) and
     ReLU, and start with MSRA's standard deviation sqrt(2 / fan_in) (He et al., arXiv:1502.01852).
     The two 1 x 1 convolutions that score the classes have a bias, and sqrt(1 / fan_in), as no ReLU

@@ -39,7 +39,7 @@ def training_step(
     classes: int,
     ignore: int,
 ) -> Step:
-    """Makes the function that does one step: forward, backward, update.
+    """Makes the function that does one step: forward, backward, update; for loops of one's own.
 
     It runs on every replica of the current `tf.distribute` strategy, which is one where none was
     chosen. The optimizer sums gradients over replicas, so each contributes the gradient of its
@@ -47,13 +47,15 @@ def training_step(
 
     Args:
         model: Float or quantized; images to logits.
-        loss: Of (labels, logits).
+        loss: A function of (labels, logits, ignore) such as those in `tfquantseg.losses`.
         optimizer: Built for the model's trainable variables.
         classes: Number of classes C.
         ignore: Label of the pixels that do not count.
 
     Returns:
         A function of (images float32 [N, H, W, 3], labels int32 [N, H, W]), traced once a shape.
+        It returns a tuple (``loss``, float32, before the update; ``learning_rate``, float32, used
+        in it; ``confusion``, int64 [C, C], pixels by class in the ground truth and predicted).
     """
     strategy = tf.distribute.get_strategy()
 

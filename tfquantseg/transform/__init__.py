@@ -20,6 +20,10 @@ def plan(model: keras.Model, rules: Policy | Rules) -> Plan:
             that can be traced.
         rules: a policy for all layers, or rules by layer name.
 
+    Returns:
+        The plan. Printed, it is two tables: convolutions with what is fused into them, and edges
+        (quantized tensors) with those that share one step.
+
     Raises:
         ValueError: an operation with no plan, a rule that is never used.
     """
@@ -34,17 +38,21 @@ def plan(model: keras.Model, rules: Policy | Rules) -> Plan:
 def quantize(model: keras.Model, rules: Policy | Rules) -> keras.Model:
     """Returns a model whose convolutions multiply integers, forward and backward.
 
+    Between its layers flow pairs (integers, step); the master weights that the optimizer updates
+    are the given ones on a grid of 24 bits.
+
     Example:
-        >>> quantized = quantize(float_model, tfquantseg.policy.INTEGER)
+        >>> quantized = quantize(float_model, preset("INTEGER"))
 
     Args:
-        model: a built float Keras model; it is not changed.
+        model: a built float Keras model: functional, Sequential, nested, or with subclassed parts
+            that can be traced. It is not changed.
         rules: a policy for all layers, or rules by layer name.
 
     Returns:
         A functional model with the same inputs and outputs (float32), its weights carried over.
-        It trains with ``compile`` and ``fit``, saves to ``.keras`` and loads again after ``import
-        tfquantseg.layers``. Use `tfquantseg.optimizer.IntegerSGD`: other optimizers move master
+        It trains with ``compile`` and ``fit``, saves to ``.keras`` and loads again after
+        ``import tfquantseg.layers``. Train it with `IntegerSGD`: other optimizers move master
         weights off their grids.
 
     Raises:

@@ -64,7 +64,10 @@ _registered: dict[type, Kind] = {}
 
 
 def register(operation: type, kind: Kind) -> None:
-    """Tells the plan what to do with a layer type, or with the class of a `keras.ops` operation.
+    """Tells `quantize` what to do with a layer type, or with the class of a `keras.ops` operation.
+
+    Example:
+        >>> register(MyPixelShuffle, "select")
 
     Args:
         operation: the class; its subclasses are not included.
