@@ -49,6 +49,18 @@ def test_each_pixel_of_the_image_counts_once() -> None:
     np.testing.assert_array_equal(counts, [[[6, 0], [0, 6]], [[0, 0], [0, 15]], [[12, 0], [0, 0]]])
 
 
+def test_a_sheet_shows_image_truth_and_prediction_of_the_first_examples() -> None:
+    data = tiny.data([[[0, 1] * 16] * 32] * 3)
+    sheet = Evaluator(_threshold(), data, tiny.config()).sheet(most=2)
+    tiles = np.asarray(sheet)[10:266, 10:]  # the first row, below the margin
+    image, truth, prediction = (tiles[:, 266 * i : 266 * i + 256] for i in range(3))
+    np.testing.assert_array_equal(np.unique(image[..., 0]), [0, 100])  # without smoothing
+    np.testing.assert_array_equal(truth, prediction)  # a perfect one
+    assert (truth != image).any()
+    # Two rows of tiles of 256 pixels with their captions, and the legend.
+    assert sheet.width == 3 * 266 + 10 and 2 * 286 < sheet.height < 2 * 286 + 80
+
+
 def test_the_interval_is_that_of_choosing_other_images() -> None:
     # Red 200, class 2, is taken for class 1: the first image scores 0, the second 1, both 1/4. A
     # quarter of the drawn pairs are the first image twice, and a quarter the second.

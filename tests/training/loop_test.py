@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tests.training.tiny import config
 from tfquantseg.training import checkpoints, log
@@ -122,6 +123,21 @@ def test_what_a_finished_run_leaves(uninterrupted: Path) -> None:
     best = checkpoints.find(folder, "best")
     assert best.miou == max(float(row["miou"]) for row in rows if row["miou"])
     assert {checkpoint.step for checkpoint in checkpoints.listed(folder)} == {35, 40, best.step}
+
+
+def test_tensorboard_finds_curves_monitors_pictures_and_the_table(uninterrupted: Path) -> None:
+    (file,) = (uninterrupted / "tensorboard").iterdir()
+    steps: dict[str, list[int]] = {}
+    for record in tf.data.TFRecordDataset(str(file)).as_numpy_iterator():
+        event = tf.compat.v1.Event.FromString(record)
+        for value in event.summary.value:
+            steps.setdefault(value.tag, []).append(event.step)
+    every, evaluated = list(range(1, 41)), [20, 40]
+    assert steps["train/loss"] == steps["train/learning_rate"] == every
+    assert steps["val/miou"] == steps["val_iou/background"] == steps["val"] == evaluated
+    # Quantized layers have monitors.
+    assert steps["lost/stem/kernel"] == steps["at_limit/stem/kernel"] == evaluated
+    assert steps["objects"] == [0]
 
 
 def test_training_learns(uninterrupted: Path) -> None:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 from ml_collections import ConfigDict
+from PIL import Image
 
-from tfquantseg import metrics
+from tfquantseg import metrics, pictures
 from tfquantseg.data import SegmentationData, batches
+from tfquantseg.data.segmentation import Bytes
 from tfquantseg.layers.edge import Scales, set_evaluation_scales
 from tfquantseg.training import sizes
 from tfquantseg.training.checkpoints import DAMAGE, Checkpoint, check_archive, damaged
@@ -139,22 +142,62 @@ class Evaluator:
         Raises:
             ValueError: An example cannot be read, or its size does not fit the model.
         """
+        classes, ignore = len(self._data.classes), self._data.ignore_label
+        counts = [
+            metrics.confusion_matrices(labels, guess, classes, ignore)
+            for _, labels, guess in self._predicted(self._data)
+        ]
+        return np.concatenate(counts)
+
+    def sheet(self, most: int) -> Image.Image:
+        """A picture of the first examples of the split: image, ground truth, prediction.
+
+        Args:
+            most: Number of examples at most.
+
+        Returns:
+            An RGB image, its tiles padded as the model sees them.
+
+        Raises:
+            ValueError: An example cannot be read, or its size does not fit the model.
+        """
+        data = dataclasses.replace(self._data, examples=self._data.examples[:most])
+        tiles: list[Bytes] = []
+        for images, labels, guess in self._predicted(data):
+            for image, label, predicted in zip(images, labels, guess, strict=True):
+                image = image.astype(np.uint8)
+                tiles.append(image)
+                for shown in (label, np.where(label == data.ignore_label, label, predicted)):
+                    tiles.append(
+                        pictures.overlay(
+                            image,
+                            shown.astype(np.uint8),
+                            data.palette,
+                            ignore_label=data.ignore_label,
+                        )
+                    )
+        captions = [
+            caption
+            for example in data.examples
+            for caption in (example.key, "ground truth", "prediction")
+        ]
+        legend = zip(data.classes, data.palette, strict=True)
+        return pictures.contact_sheet(tiles, captions, columns=3, legend=legend)
+
+    def _predicted(self, data: SegmentationData) -> Iterator[tuple[Any, Any, Any]]:
+        """Batches of images, labels and predicted classes, as arrays."""
         config = self._config.data
         dataset = batches(
-            self._data,
+            data,
             batch=config.batch,
             training=False,
             size=tuple(config.size),
             fit=config.fit,
             multiple=config.multiple,
         )
-        classes, ignore = len(self._data.classes), self._data.ignore_label
-        counts = []
         for images, labels in readable(dataset):
             sizes.check(self._model, *images.shape[1:3])
-            guess = self._predict(images)
-            counts.append(metrics.confusion_matrices(labels, guess, classes, ignore))
-        return np.concatenate(counts)
+            yield images.numpy(), labels.numpy(), self._predict(images).numpy()
 
     def evaluate(self, step: int) -> Evaluation:
         """Scores of the model as it is now.

@@ -15,11 +15,14 @@ from ml_collections import ConfigDict
 
 from tfquantseg.layers import clipped_statistics, object_table
 from tfquantseg.training import checkpoints, parts, recipe, sizes, whole, workdir
+from tfquantseg.training.board import Board
 from tfquantseg.training.evaluation import Evaluation, Evaluator
 from tfquantseg.training.log import Log
 from tfquantseg.training.progress import Progress
 from tfquantseg.training.signals import StopRequest, stop_request
 from tfquantseg.training.step import StepResult, training_batches, training_step
+
+_SHOWN = 4  # examples of the validation split in a picture
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,14 +111,18 @@ class _Run:
         # All that a config can have wrong has been met once there is a batch.
         batches = itertools.chain([next(batches)], batches)
         workdir.claim(self._path, self._as_saved)
-        objects = object_table(self._model).encode()
-        whole.write_whole(self._path / workdir.OBJECTS, objects)
-        with contextlib.closing(Log(self._path / workdir.LOG, self._done)) as log:
+        objects = object_table(self._model)
+        whole.write_whole(self._path / workdir.OBJECTS, objects.encode())
+        with (
+            contextlib.closing(Log(self._path / workdir.LOG, self._done)) as log,
+            contextlib.closing(Board(self._path / workdir.BOARD, self._done)) as board,
+        ):
+            board.table(self._done, "objects", objects)
             while self._done < steps:
                 result = self._step(*next(batches))
                 self._check_finite(result)
                 self._done += 1
-                evaluation, received = self._after_step(result, log, stop)
+                evaluation, received = self._after_step(result, log, board, stop)
                 if received and self._done < steps:
                     return Outcome("stopped", self._done, received)
         evaluation = evaluation or self._evaluator.evaluate(steps)
@@ -124,7 +131,7 @@ class _Run:
         return Outcome("finished", steps, evaluation=evaluation)
 
     def _after_step(
-        self, result: StepResult, log: Log, stop: StopRequest
+        self, result: StepResult, log: Log, board: Board, stop: StopRequest
     ) -> tuple[Evaluation | None, int | None]:
         """Shows, evaluates, logs and saves what is due after a step.
 
@@ -140,6 +147,7 @@ class _Run:
             "learning_rate": float(result.learning_rate),
             "images_per_second": round(self._progress.images_per_second, 2),
         }
+        board.scalars(step, {f"train/{name}": row[name] for name in row if name != "step"})
         evaluation = None
         evaluates = step == config.steps or step % config.evaluate_every == 0
         try:
@@ -147,8 +155,10 @@ class _Run:
                 evaluation = self._evaluate()
                 scores = dataclasses.asdict(evaluation.scores)
                 row |= {name: scores[name] for name in ("miou", "miou_per_image", "pixel_accuracy")}
+                self._show(evaluation, board)
         finally:  # An evaluation that fails loses no training.
             log.write(**row)
+            board.flush()
             received = stop.received  # Read once: a signal may come at any moment.
             if evaluates or step % config.checkpoint_every == 0 or received:
                 checkpoints.save(
@@ -177,6 +187,24 @@ class _Run:
                 f"{self._path / workdir.OBJECTS}."
             )
         return evaluation
+
+    def _show(self, evaluation: Evaluation, board: Board) -> None:
+        """Brings scores, monitors and predictions to the board."""
+        scores, step = evaluation.scores, evaluation.step
+        curves = {
+            "val/miou": scores.miou,
+            "val/miou_per_image": scores.miou_per_image,
+            "val/pixel_accuracy": scores.pixel_accuracy,
+        }
+        for name, iou in zip(evaluation.classes, scores.per_class_iou, strict=True):
+            if iou is not None:
+                curves[f"val_iou/{name}"] = iou
+        for path, shares in self._optimizer.monitors().items():
+            curves |= {f"{monitor}/{path}": share for monitor, share in shares.items()}
+        for name, share in clipped_statistics(self._model).items():
+            curves[f"clipped/{name}"] = share
+        board.scalars(step, curves)
+        board.picture(step, "val", self._evaluator.sheet(_SHOWN))
 
     def _check_finite(self, result: StepResult) -> None:
         """Raises where the loss or a gradient is not finite; nothing of the step is saved."""

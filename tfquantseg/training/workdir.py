@@ -3,6 +3,7 @@
     config.json      the resolved config, written once, when the first step begins
     objects.txt      bits, limit and step of every quantized object, layer by layer
     log.csv          one row a step                          (log.py)
+    tensorboard/     the same and more, as curves and pictures (board.py)
     scores.json      the scores, once the run has finished
     checkpoints/     the last few and the best               (checkpoints.py)
     lock             held while a process trains here
@@ -30,6 +31,7 @@ from tfquantseg.training import recipe, whole
 CONFIG = "config.json"
 OBJECTS = "objects.txt"
 LOG = "log.csv"
+BOARD = "tensorboard"
 SCORES = "scores.json"
 CHECKPOINTS = "checkpoints"
 _LOCK = "lock"
