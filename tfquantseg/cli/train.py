@@ -64,7 +64,7 @@ def _train(values: flags.FlagValues) -> int:
         print(f"This run has finished before, after step {outcome.step}: nothing to do.")
     print(f"Scores       {where}/{workdir.SCORES}")
     print(f"Log          {where}/{workdir.LOG}")
-    print(f"TensorBoard  {where}/{workdir.BOARD} (curves, monitors, predictions)")
+    print(f"TensorBoard  {where}/{workdir.BOARD} (curves, monitors, pictures)")
     print(f"Objects      {where}/{workdir.OBJECTS} (bits, limit and step, layer by layer)")
     print(f"Checkpoints  {where}/{workdir.CHECKPOINTS} (the last few, and the best)")
     print("Next:")
