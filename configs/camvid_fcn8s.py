@@ -14,8 +14,8 @@ The learning rate differs between presets: 2^-8 for FLOAT and INTEGER; 2^-12 for
 (`--config.optimizer.learning_rate=0.000244140625`), which drops the gradient's scale. How it was
 searched, and what was found on the way: docs/results/camvid.md.
 
-Time: about 15 minutes in FLOAT on 2 cores, 20 in INTEGER. The scores of this recipe on val have not
-been measured yet.
+Time: about 15 minutes in FLOAT on 2 cores, 20 in INTEGER. FLOAT reaches mIoU 54.8 on val; the
+other two have not been run to the end yet.
 """
 
 from ml_collections import ConfigDict
