@@ -17,7 +17,9 @@ from tfquantseg.schedules import Halvings
 
 @pytest.mark.parametrize("rate", [STEP, 2.0**-6, 0.5, 3 * 2.0**-10, 1 - STEP])
 def test_learning_rates_on_the_grid(rate):
-    IntegerSGD(rate).build([master(np.zeros(2))])
+    optimizer = IntegerSGD(rate)
+    optimizer.build([master(np.zeros(2))])
+    assert float(optimizer.learning_rate) == rate
 
 
 @pytest.mark.parametrize(
@@ -53,7 +55,9 @@ def test_the_grid_of_the_learning_rate_is_the_policys():
 
 
 def test_any_learning_rate_suits_float_variables():
-    IntegerSGD(0.1).build([keras.Variable(np.zeros(2))])
+    variable = keras.Variable(np.zeros(1, np.float32))
+    IntegerSGD(0.1).apply([tf.ones([1])], [variable])
+    assert float(variable.numpy()[0]) == -np.float32(0.1)
 
 
 def test_a_learning_rate_set_later_is_checked_too():

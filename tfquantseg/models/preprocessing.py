@@ -86,3 +86,19 @@ PREPROCESSINGS = {
 
 Those of `keras.applications`' VGG16 and ResNet50, of torchvision, of ResNet50V2, and our own.
 """
+
+
+def find_preprocessing(given: str | Preprocessing) -> Preprocessing:
+    """Returns a preprocessing as it is, or the one of `PREPROCESSINGS` that has this name.
+
+    Raises:
+        ValueError: The name is not known.
+    """
+    if isinstance(given, Preprocessing):
+        return given
+    if given not in PREPROCESSINGS:
+        raise ValueError(
+            f"Unknown preprocessing {given!r}; accepted: {', '.join(PREPROCESSINGS)}, or a "
+            "Preprocessing."
+        )
+    return PREPROCESSINGS[given]

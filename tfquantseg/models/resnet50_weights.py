@@ -15,7 +15,7 @@ import pathlib
 import keras
 import numpy as np
 
-from tfquantseg.models.preprocessing import PREPROCESSINGS, Preprocessing
+from tfquantseg.models.preprocessing import Preprocessing, find_preprocessing
 
 _MODELS = {"v1": keras.applications.ResNet50, "v2": keras.applications.ResNet50V2}
 _PREPROCESSED = {"v1": "caffe", "v2": "signed_127"}
@@ -48,7 +48,7 @@ def load(
             f"Encoder 'imagenet' knows its preprocessing; leave preprocessing out (got "
             f"{preprocessing!r}), it is for weights from a local file."
         )
-    expects = _preprocessing(preprocessing or _PREPROCESSED[version])
+    expects = find_preprocessing(preprocessing or _PREPROCESSED[version])
     donor = _donor(source, version)
     known = {layer.name: layer for layer in donor.layers}
     mine = [layer for layer in model.layers if layer.name.startswith(("conv", "post_bn"))]
@@ -120,14 +120,3 @@ def _load_batch_norm(
     gamma, beta, mean, variance = (np.asarray(value, np.float64) for value in donor.get_weights())
     gamma = gamma * np.sqrt((variance + layer.epsilon) / (variance + donor.epsilon))
     layer.set_weights([gamma, beta, mean - bias, variance])
-
-
-def _preprocessing(given: str | Preprocessing) -> Preprocessing:
-    if isinstance(given, Preprocessing):
-        return given
-    if given not in PREPROCESSINGS:
-        raise ValueError(
-            f"Unknown preprocessing {given!r}; accepted: {', '.join(PREPROCESSINGS)}, or a "
-            "Preprocessing."
-        )
-    return PREPROCESSINGS[given]

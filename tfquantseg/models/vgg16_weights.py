@@ -18,7 +18,7 @@ import h5py
 import keras
 import numpy as np
 
-from tfquantseg.models.preprocessing import PREPROCESSINGS, Preprocessing
+from tfquantseg.models.preprocessing import PREPROCESSINGS, Preprocessing, find_preprocessing
 
 Weights = Mapping[str, tuple[np.ndarray, np.ndarray]]
 """Layer name to kernel `[3, 3, in, out]` and bias `[out]`."""
@@ -69,7 +69,7 @@ def read(source: str, preprocessing: str | Preprocessing | None = None) -> Weigh
         else:
             found, expects = _of_hdf5(_hed_file()), _HED
     else:
-        expects = _preprocessing("caffe" if preprocessing is None else preprocessing)
+        expects = find_preprocessing("caffe" if preprocessing is None else preprocessing)
         found = _of_file(source)
     weights = {name: _checked(name, found, source) for name in layer_names()}
     weights["conv1_1"] = expects.fold(*weights["conv1_1"])
@@ -83,18 +83,6 @@ def shapes() -> dict[str, tuple[int, ...]]:
         name: (3, 3, inputs, outputs)
         for name, inputs, outputs in zip(layer_names(), filters[:-1], filters[1:], strict=True)
     }
-
-
-def _preprocessing(given: str | Preprocessing) -> Preprocessing:
-    """Looks a preprocessing up by its name."""
-    if isinstance(given, Preprocessing):
-        return given
-    if given not in PREPROCESSINGS:
-        raise ValueError(
-            f"Unknown preprocessing {given!r}; accepted: {', '.join(PREPROCESSINGS)}, or a "
-            "Preprocessing."
-        )
-    return PREPROCESSINGS[given]
 
 
 def _hed_file() -> pathlib.Path:
