@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from tfquantseg.models import Preprocessing, deeplabv3_resnet50, resnet50, resnet50_weights
+from tfquantseg.policy import PAPER_DEEPLAB
+from tfquantseg.transform import quantize
 
 _APPLICATIONS = {"v1": keras.applications.ResNet50, "v2": keras.applications.ResNet50V2}
 # What the models here do to an image: it leaves no difference at zero-padded borders.
@@ -76,6 +78,23 @@ def test_the_preprocessing_of_keras_applications_is_the_default(folder: pathlib.
     np.testing.assert_allclose(
         first(pixels / 128 - 1)[inside], expected[inside], rtol=1e-4, atol=1e-3
     )
+
+
+def test_what_the_preprocessing_enlarges_fits_the_limits_of_the_paper(
+    folder: pathlib.Path,
+) -> None:
+    path = folder / "paper.weights.h5"
+    pretrained, random = _pretrained("v1"), np.random.default_rng(8)
+    norm = pretrained.get_layer("conv1_bn")  # of images of 0..255, of which nothing is divided
+    norm.moving_mean.assign(random.normal(0, 50, norm.moving_mean.shape))
+    norm.moving_variance.assign(random.uniform(1e3, 1e4, norm.moving_variance.shape))
+    pretrained.save_weights(path)
+    encoder = _encoder("v1")
+    resnet50_weights.load(encoder, str(path), version="v1")
+    # On images of -1..1 the weights are 128 times as large, before scale is moved.
+    assert 128 * np.abs(pretrained.get_layer("conv1_conv").kernel).max() > 5
+    assert 0.05 < np.abs(encoder.get_layer("conv1_conv").kernel).max() <= 127 / 128
+    quantize(encoder, PAPER_DEEPLAB)
 
 
 def test_a_small_network_takes_no_pretrained_weights(folder: pathlib.Path) -> None:

@@ -4,6 +4,7 @@ from tfquantseg.models.catalog import build, names
 from tfquantseg.models.deeplab import deeplabv3_resnet50
 from tfquantseg.models.fcn8s import fcn8s_vgg16
 from tfquantseg.models.homogeneity import balance
+from tfquantseg.models.norm_scale import move_scale_into_norms
 from tfquantseg.models.preprocessing import Preprocessing
 from tfquantseg.models.residual_unet import residual_unet
 
@@ -13,6 +14,7 @@ __all__ = [
     "build",
     "deeplabv3_resnet50",
     "fcn8s_vgg16",
+    "move_scale_into_norms",
     "names",
     "residual_unet",
 ]

@@ -8,6 +8,9 @@ between those models and the encoder here, and all are moved without changing th
 * the norm's epsilon, with $\gamma' = \gamma \sqrt{(\sigma^2 + \epsilon') / (\sigma^2 + \epsilon)}$;
 * the preprocessing of the images goes into the first convolution (`preprocessing.py`, which says
   what that does at the zero-padded border).
+
+Then channels too large for the fixed limits of PAPER_DEEPLAB give scale to the batch norm behind
+them (`norm_scale.py`).
 """
 
 import pathlib
@@ -15,6 +18,7 @@ import pathlib
 import keras
 import numpy as np
 
+from tfquantseg.models.norm_scale import move_scale_into_norms
 from tfquantseg.models.preprocessing import Preprocessing, find_preprocessing
 
 _MODELS = {"v1": keras.applications.ResNet50, "v2": keras.applications.ResNet50V2}
@@ -66,6 +70,7 @@ def load(
         if isinstance(layer, keras.layers.BatchNormalization):
             bias = biases.get(layer.name.removesuffix("_bn") + "_conv", 0.0)
             _load_batch_norm(layer, known[layer.name], bias)
+    move_scale_into_norms(model)
 
 
 def _donor(source: str, version: str) -> keras.Model:
