@@ -8,8 +8,14 @@ from collections.abc import Iterable
 
 def closest(received: str, accepted: Iterable[str]) -> str | None:
     """Returns the accepted name that is most like the received one, None if none is like it."""
-    found = difflib.get_close_matches(received, list(accepted), n=1, cutoff=0.4)
+    found = difflib.get_close_matches(received, list(accepted), n=1, cutoff=0.6)
     return found[0] if found else None
+
+
+def did_you_mean(received: str, accepted: Iterable[str]) -> str:
+    """Returns " (did you mean 'name'?)" with the closest name, or nothing if none is like it."""
+    meant = closest(received, accepted)
+    return f" (did you mean {meant!r}?)" if meant else ""
 
 
 def unknown_name(kind: str, received: str, accepted: Iterable[str]) -> ValueError:

@@ -93,7 +93,7 @@ class Pair(layers.Layer):
 
 REFUSED = {
     "unknown": (lambda x: Doubling(name="twice")(x), r"'twice': no plan for .*Doubling.* register"),
-    "near": (lambda x: layers.PReLU(name="p")(x), r"no plan for .*PReLU \(did you mean ReLU\?\)"),
+    "near": (lambda x: layers.PReLU(name="p")(x), r"no plan for .*PReLU \(did you mean 'ReLU'\?\)"),
     "unknown op": (lambda x: ops.exp(x), r"'exp.*': no plan for .*\.Exp\b"),
     "several outputs": (lambda x: Pair(name="pair")(x)[0], r"'pair' has 2 outputs"),
     "activation of a layer": (

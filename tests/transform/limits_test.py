@@ -106,7 +106,7 @@ def test_statistics_keep_the_function_of_batch_norm(norm, ratio) -> None:
     rng = np.random.default_rng(0)
     mean, variance = rng.normal(size=6), rng.uniform(0, 9, 6)
     gamma, beta, epsilon = rng.normal(size=6), rng.normal(size=6), 1e-3
-    mu, sigma, taken = batch_norm_statistics(mean, variance, gamma, epsilon, norm)
+    mu, sigma, taken = batch_norm_statistics("norm", mean, variance, gamma, epsilon, norm)
     # float32 results against float64 formulas: 2**-23 of each, and of the differences.
     np.testing.assert_allclose(sigma + epsilon, ratio * np.sqrt(variance + epsilon), rtol=1e-6)
     np.testing.assert_allclose(taken, ratio * gamma, rtol=1e-6)
@@ -120,5 +120,10 @@ def test_statistics_keep_the_function_of_batch_norm(norm, ratio) -> None:
 
 
 def test_a_channel_without_variance_keeps_a_positive_deviation() -> None:
-    _, sigma, _ = batch_norm_statistics(np.zeros(1), np.zeros(1), np.ones(1), 1e-3, "l1")
+    _, sigma, _ = batch_norm_statistics("norm", np.zeros(1), np.zeros(1), np.ones(1), 1e-3, "l1")
     assert sigma > 0
+
+
+def test_a_negative_variance_is_named():
+    with pytest.raises(ValueError, match=r"'norm': the moving variance holds -0\.5"):
+        batch_norm_statistics("norm", np.zeros(2), np.array([1, -0.5]), np.ones(2), 1e-3, "l1")

@@ -8,7 +8,7 @@ import keras
 from keras import tree
 
 from tfquantseg.models.broadcast import BroadcastLike
-from tfquantseg.names import closest
+from tfquantseg.names import did_you_mean
 
 Kind = Literal[
     "input",
@@ -218,11 +218,10 @@ def _kind(operation: Any, arguments: Any) -> Kind:
     kind = _KINDS.get(operation_type) or _kind_of_op(operation)
     if kind is None:
         names = [known.__name__ for known in _KINDS]
-        near = closest(operation_type.__name__, names)
         raise ValueError(
             f"{operation.name!r}: no plan for operations of type "
             f"{operation_type.__module__}.{operation_type.__name__}"
-            f"{f' (did you mean {near}?)' if near else ''}. Known are "
+            f"{did_you_mean(operation_type.__name__, names)}. Known are "
             f"{', '.join(sorted(names))}; register another with "
             "tfquantseg.transform.register(type, kind)."
         )

@@ -66,6 +66,7 @@ def bias_limit(name: str, bias: np.ndarray | None, policy: Policy) -> float:
 
 
 def batch_norm_statistics(
+    name: str,
     mean: np.ndarray,
     variance: np.ndarray,
     gamma: np.ndarray,
@@ -78,6 +79,7 @@ def batch_norm_statistics(
     (the ratio of a normal distribution) and 1 for L2: the function stays the same.
 
     Args:
+        name: the layer's name, for messages.
         mean: [C].
         variance: [C].
         gamma: [C].
@@ -86,7 +88,16 @@ def batch_norm_statistics(
 
     Returns:
         Three float32 arrays [C].
+
+    Raises:
+        ValueError: a variance is negative.
     """
+    least = float(variance.min())
+    if least < 0:
+        raise ValueError(
+            f"{name!r}: the moving variance holds {least:.4g}, and no variance is negative; load "
+            "the weights again."
+        )
     ratio = deviation_ratio(norm)
     sigma = ratio * np.sqrt(variance + epsilon) - epsilon
     return mean, sigma.astype(np.float32), (ratio * gamma).astype(np.float32)
@@ -128,9 +139,9 @@ def _fixed(name: str, what: str, most: float, limit: float, bits: int) -> float:
     # Half a step beyond the last grid value still rounds onto it.
     if most > limit * (1 - delta(bits) / 2):
         raise ValueError(
-            f"{name!r}: {what} reaches {most:.4g}, beyond the policy's fixed limit {limit:g}. Move "
-            "scale between layers first (tfquantseg.models.balance), or use a policy whose limit "
-            "fits ('fit', 'per_tensor', 'per_channel')."
+            f"{name!r}: {what} reaches {most:.4g}, beyond the policy's fixed limit {limit:g}. "
+            "Move scale between layers first (tfquantseg.models: balance, move_scale_into_norms), "
+            "or use a policy whose limit fits ('fit', 'per_tensor', 'per_channel')."
         )
     return limit
 

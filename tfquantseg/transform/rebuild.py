@@ -232,6 +232,7 @@ class _Builder:
         gamma = operation.gamma.numpy() if operation.scale else np.ones(channels, np.float32)
         beta = operation.beta.numpy() if operation.center else np.zeros(channels, np.float32)
         mu, sigma, gamma = batch_norm_statistics(
+            operation.name,
             operation.moving_mean.numpy(),
             operation.moving_variance.numpy(),
             gamma,
