@@ -129,7 +129,7 @@ A number.
 
 def test_methods_and_properties_are_listed() -> None:
     text = api_page.entry("Policy", PUBLIC["tfquantseg.Policy"])
-    assert "Defined in [tfquantseg/policy.py](../tfquantseg/policy.py)." in text
+    assert "Defined in [tfquantseg/policy/policy.py](../tfquantseg/policy/policy.py)." in text
     methods = text.split("**Methods and properties**\n")[1]
     assert "\n- `is_float`: Whether nothing is quantized" in methods
     assert "\n- `from_dict(fields)`: Returns the policy with these fields.\n" in methods

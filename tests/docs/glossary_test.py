@@ -67,7 +67,7 @@ def test_a_name_is_in_the_file_that_it_links(name: str, path: str) -> None:
 
 
 def test_every_number_of_bits_is_in_the_glossary() -> None:
-    policy = names(ast.parse(pathlib.Path("tfquantseg/policy.py").read_text()))
+    policy = names(ast.parse(pathlib.Path("tfquantseg/policy/policy.py").read_text()))
     bits = {name for name in policy if name.startswith("Policy.k_")}
     assert len(bits) >= 13
     assert bits <= {name for name, _ in NAMES}

@@ -28,6 +28,9 @@ def data(seed: int = 0, most: float = 1.0) -> np.ndarray:
     return x
 
 
+NEAREST = dataclasses.replace(INTEGER, E_rounding="nearest", k_E1=4)
+
+
 def encoded(x, policy, bits=8) -> tuple:
     return reference.scale_encoded(x, bits, policy.step, ROUNDING[policy.rounding])
 
@@ -140,9 +143,8 @@ def test_as_many_tensors_as_were_declared():
 # Errors.
 
 
-@pytest.mark.parametrize("policy", POLICIES, ids=named)
+@pytest.mark.parametrize("policy", [NEAREST, dataclasses.replace(PAPER_FCN, k_E1=4)], ids=named)
 def test_errors_are_summed_over_consumers_before_they_are_quantized(policy):
-    policy = dataclasses.replace(policy, k_E1=4)
     edge, x = QuantEdge(policy), tf.constant(data())
     first, second = data(1, 5.0), data(2, 0.7)
     with tf.GradientTape() as tape:
@@ -154,8 +156,7 @@ def test_errors_are_summed_over_consumers_before_they_are_quantized(policy):
 
 
 def test_each_tied_tensors_error_has_its_own_scale_where_it_is_quantized():
-    policy = dataclasses.replace(INTEGER, k_E1=4)
-    edge = QuantEdge(policy, quantize_error=(True, False, True))
+    edge = QuantEdge(NEAREST, quantize_error=(True, False, True))
     xs = [tf.constant(data(seed)) for seed in range(3)]
     errors = [data(3, 5.0), data(4, 0.7), data(5, 0.01)]
     with tf.GradientTape() as tape:
@@ -167,8 +168,24 @@ def test_each_tied_tensors_error_has_its_own_scale_where_it_is_quantized():
     gradients = tape.gradient(loss, xs)
     np.testing.assert_array_equal(gradients[1], errors[1])
     for i in (0, 2):
-        n, s = encoded(errors[i], policy, bits=4)
+        n, s = encoded(errors[i], NEAREST, bits=4)
         np.testing.assert_array_equal(gradients[i], n.astype(np.float32) * s)
+
+
+def test_stochastic_errors_draw_by_edge_and_by_scale():
+    def gradient(name: str, factor: float) -> np.ndarray:
+        edge, x = QuantEdge(INTEGER, name=name), tf.constant(data())
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            loss = tf.reduce_sum(Product()(edge(x, training=True)) * data(1, 5.0) * factor)
+        return tape.gradient(loss, x).numpy() / factor
+
+    once = gradient("edge", 1.0)
+    np.testing.assert_array_equal(gradient("edge", 1.0), once)
+    assert (gradient("other", 1.0) != once).any()
+    # Another scale, another draw: 3 and 1/3 leave float32's rounding, a step is 5 / 127.
+    assert np.abs(gradient("edge", 3.0) - once).max() > 0.9 * 5 / 127
+    assert np.abs(once - data(1, 5.0)).max() < 5 / 127
 
 
 @pytest.mark.parametrize("fixed_scale", [None, 0.5])

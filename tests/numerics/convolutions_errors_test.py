@@ -201,7 +201,6 @@ def test_geometries_that_tensorflow_computes_wrongly_are_refused(options, messag
         {"kind": "conv2d", "activation": "relu7"},
         {"kind": "conv2d", "error_at": "output"},
         {"kind": "conv2d", "padding": "same"},
-        {"kind": "conv2d", "error": Scaled(8, stochastic=True)},
     ],
     ids=lambda options: " ".join(f"{key}={value}" for key, value in options.items()),
 )

@@ -56,6 +56,46 @@ def test_encode_error_is_eq_16():
     assert step.numpy() == expected_step
 
 
+def heavy_tailed() -> np.ndarray:
+    """Errors as softmax leaves them: few large negative ones, many small positive ones, sum 0."""
+    error = np.full(10_000, 1e-3, np.float32)
+    error[::1000] = -0.999
+    return error
+
+
+def test_the_nearest_integers_of_small_errors_lose_their_sum_and_stochastic_ones_keep_it():
+    error = heavy_tailed()
+    nearest = encode_error(tf.constant(error), Scaled(8, step="max/127")).product()
+    assert np.sum(nearest) == pytest.approx(-9.99, rel=1e-5)  # float32's sum
+    grid = Scaled(8, step="max/127", stochastic=True)
+    drawn = [
+        np.sum(encode_error(tf.constant(error), grid, f"layer {i}").product(), dtype=np.float64)
+        for i in range(100)
+    ]
+    # A draw of one of 9,990 values: variance step^2 p (1 - p) with p = 1e-3 / step.
+    step = 0.999 / 127
+    p = 1e-3 / step
+    deviation = step * np.sqrt(9_990 * p * (1 - p))
+    true = float(np.sum(error, dtype=np.float64))
+    assert abs(np.mean(drawn) - true) < 4 * deviation / np.sqrt(100)
+    assert np.std(drawn) == pytest.approx(deviation, rel=0.3)  # of 100 draws: 7 %, four times
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_stochastic_errors_are_the_same_in_every_mode_and_differ_by_layer_and_scale(mode):
+    grid = Scaled(8, stochastic=True)
+
+    def integers(factor: float, name: str) -> np.ndarray:
+        run = MODES[mode](lambda error: encode_error(error, grid, name).integers)
+        return run(tf.constant(normal(0) * factor)).numpy()
+
+    eager = encode_error(tf.constant(normal(0)), grid, "conv1").integers.numpy()
+    np.testing.assert_array_equal(integers(1.0, "conv1"), eager)
+    assert np.abs(integers(1.0, "conv1") - normal(0) / np.abs(normal(0)).max() * 128).max() <= 1
+    assert (integers(1.0, "conv2") != eager).any()
+    assert (integers(2.0, "conv1") != eager).any()
+
+
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("error_grid", [None, Scaled(8), Scaled(16), E1], ids=repr)
 @pytest.mark.parametrize("grid", [Uniform(8), Scaled(8, step="max/127")], ids=repr)

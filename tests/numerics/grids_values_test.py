@@ -106,6 +106,12 @@ def test_a_scale_is_a_scalar():
         Scaled(8).encode(tf.zeros([2]), scale=tf.ones([2]))
 
 
+@pytest.mark.parametrize("scale", [-1.0, float("nan"), np.float32(np.inf)])
+def test_a_scale_that_no_tensor_has(scale):
+    with pytest.raises(ValueError, match="scale must be finite and not negative, received"):
+        Scaled(8).encode(tf.zeros([2]), scale=scale)
+
+
 @pytest.mark.parametrize("grid", [Uniform, Scaled])
 def test_numpys_integers_are_integers(grid):
     assert grid(np.int64(8)) == grid(8)

@@ -115,7 +115,7 @@ class BatchNorm(keras.layers.Layer):
         if x_hat_grid is not None:
             x_hat = quantize_value(x_hat, x_hat_grid)
         if self.quantize_error and error_grid is not None:
-            x_hat = quantize_error(x_hat, error_grid)
+            x_hat = quantize_error(x_hat, error_grid, self.name)
         if self.scale:
             x_hat = x_hat * _on(self._gamma, tf.convert_to_tensor(self.gamma))
         if self.center:

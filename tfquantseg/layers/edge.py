@@ -6,7 +6,13 @@ from typing import Any, Literal
 import keras
 import tensorflow as tf
 
-from tfquantseg.numerics import Quantized, encode_value, largest_magnitude, product
+from tfquantseg.numerics import (
+    Quantized,
+    encode_value,
+    largest_magnitude,
+    product,
+    tap_rounding,
+)
 from tfquantseg.policy import Policy
 
 RUNNING_MOMENTUM = 0.95
@@ -79,7 +85,8 @@ class QuantEdge(keras.layers.Layer):
         scale, error = self._scale(tensors, training), self.policy.E1()
 
         def encode(value: tf.Tensor) -> Quantized:
-            return self._encode(value, scale)
+            pair = self._encode(value, scale)
+            return pair if self._A is None else tap_rounding(value, pair, self.name, "A")
 
         pairs = [
             encode_value(tensor, encode, error if here else None, self.name)

@@ -24,7 +24,7 @@ from tfquantseg.numerics.grids import (
     round_half_up,
     round_stochastic,
 )
-from tfquantseg.numerics.taps import tap
+from tfquantseg.numerics.taps import tap, tap_rounding, tapped_roundings
 
 __all__ = [
     "PRODUCTS",
@@ -49,4 +49,6 @@ __all__ = [
     "round_on_step",
     "round_stochastic",
     "tap",
+    "tap_rounding",
+    "tapped_roundings",
 ]

@@ -26,7 +26,7 @@ import tensorflow as tf
 
 from tfquantseg.numerics.errors import encode_error
 from tfquantseg.numerics.grids import Quantized, Scaled
-from tfquantseg.numerics.taps import tap
+from tfquantseg.numerics.taps import tap, tap_rounding
 
 Activation = Literal["linear", "relu", "relu6"]
 Kind = Literal["conv2d", "depthwise", "transposed"]
@@ -76,19 +76,17 @@ class Convolution:
                     f"{self.name}: {field} must be one of {', '.join(accepted)}, "
                     f"received {value!r}."
                 )
-        if self.error is not None and self.error.stochastic:
-            raise ValueError(
-                f"{self.name}: error needs a deterministic grid, received {self.error}."
-            )
         if self.dilations != (1, 1) and (self.strides != (1, 1) or self.kind == "transposed"):
             raise ValueError(
                 f"{self.name}: dilations {self.dilations} with strides {self.strides} in a "
                 f"{self.kind} convolution; dilation needs strides (1, 1) and is not accepted in "
-                "a transposed convolution."
+                "a transposed convolution. Convolve with strides and dilate in two layers; in "
+                "place of a dilated transposed convolution enlarge with UpSampling2D, then dilate."
             )
         if self.kind == "depthwise" and self.strides[0] != self.strides[1]:
             raise ValueError(
-                f"{self.name}: a depthwise convolution needs equal strides, got {self.strides}."
+                f"{self.name}: a depthwise convolution needs equal strides, got {self.strides}. "
+                "Give one stride for both axes, and pool the other axis behind it."
             )
 
     def __call__(
@@ -143,7 +141,11 @@ class Convolution:
 
             def gradient(error: tf.Tensor) -> tuple[tf.Tensor | None, ...]:
                 letter = "E1" if self.error_at == "activation" else "E2"
-                e = tap(self._encode(error, passes), self.name, letter)
+                e = self._encode(error, passes)
+                if self.error is not None:
+                    kept = error if passes is None else tf.where(passes, error, 0.0)
+                    e = tap_rounding(kept, e, self.name, letter)
+                e = tap(e, self.name, letter)
                 e_in = e
                 if per_channel:
                     e_in = self._encode(error * s_out, passes)
@@ -179,9 +181,9 @@ class Convolution:
         if self.error is None:
             return Quantized(masked(error), tf.constant(1.0))
         if self.error_at == "activation":
-            integers, step = encode_error(error, self.error)
+            integers, step = encode_error(error, self.error, self.name)
             return Quantized(masked(integers), step)
-        return encode_error(masked(error), self.error, arrived=error)
+        return encode_error(masked(error), self.error, self.name, error)
 
     def _geometry(self) -> dict[str, Any]:
         return {

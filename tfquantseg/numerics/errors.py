@@ -13,13 +13,14 @@ NaN spreads into the gradients of the layer at hand and of all layers before it,
 `tfquantseg.optimizer` finds it.
 """
 
+import zlib
 from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
 
-from tfquantseg.numerics.grids import Quantized, Scaled, Seed, Uniform
-from tfquantseg.numerics.taps import tap
+from tfquantseg.numerics.grids import Quantized, Scaled, Seed, Uniform, largest_magnitude
+from tfquantseg.numerics.taps import tap, tap_rounding
 
 
 def is_finite(x: tf.Tensor) -> tf.Tensor:
@@ -34,19 +35,28 @@ def is_finite(x: tf.Tensor) -> tf.Tensor:
     return tf.math.is_finite(tf.reduce_sum(x))
 
 
-def encode_error(error: tf.Tensor, grid: Scaled, arrived: tf.Tensor | None = None) -> Quantized:
+def encode_error(
+    error: tf.Tensor, grid: Scaled, name: str = "error", arrived: tf.Tensor | None = None
+) -> Quantized:
     """Returns (integers, step) of an error, E_q = SQ(E, k_E) (Eq 16); a NaN step if not finite.
+
+    A stochastic grid draws by (name, Scale(E)): the scale is another one in each step, and so the
+    draws depend on nothing but the error and need no counter to be kept.
 
     Args:
         error: float32 tensor of any shape.
         grid: how to quantize it.
+        name: the layer's name.
         arrived: the error as it arrived, if ``error`` is what an activation's derivative left of
             it: a NaN that the derivative hides counts too.
 
     Returns:
         A pair whose product is NaN everywhere if any element that arrived is NaN or infinite.
     """
-    integers, step = grid.encode(error)
+    seed, scale = None, largest_magnitude(error)
+    if grid.stochastic:
+        seed = (zlib.crc32(name.encode()), tf.bitcast(scale, tf.int32))
+    integers, step = grid.encode(error, seed, scale)
     finite = is_finite(error if arrived is None else arrived)
     return Quantized(integers, tf.where(finite, step, float("nan")))
 
@@ -77,7 +87,9 @@ def encode_value(
         def gradient(error_of_value: tf.Tensor, _: tf.Tensor) -> tf.Tensor:
             if error is None:
                 return error_of_value
-            return tap(encode_error(error_of_value, error), name, "E1").product()
+            pair = encode_error(error_of_value, error, name)
+            pair = tap_rounding(error_of_value, pair, name, "E1")
+            return tap(pair, name, "E1").product()
 
         return tuple(encode(x)), gradient
 
@@ -97,12 +109,13 @@ def quantize_value(x: tf.Tensor, grid: Uniform | Scaled) -> tf.Tensor:
     return product(encode_value(x, grid.encode))
 
 
-def quantize_error(x: tf.Tensor, grid: Scaled) -> tf.Tensor:
+def quantize_error(x: tf.Tensor, grid: Scaled, name: str = "error") -> tf.Tensor:
     """Returns x unchanged; its error is quantized: dL/dx = SQ(dL/dy, k_E) (Eq 16).
 
     Args:
         x: float32 tensor of any shape.
         grid: the grid of the error.
+        name: the layer's name.
 
     Returns:
         x.
@@ -110,7 +123,7 @@ def quantize_error(x: tf.Tensor, grid: Scaled) -> tf.Tensor:
 
     @tf.custom_gradient
     def act(x: tf.Tensor) -> tuple[Any, Callable[..., Any]]:
-        return tf.identity(x), lambda error: encode_error(error, grid).product()
+        return tf.identity(x), lambda error: encode_error(error, grid, name).product()
 
     return act(x)
 

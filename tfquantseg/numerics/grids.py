@@ -306,7 +306,7 @@ class Scaled:
         return float(levels(self.bits) + (1 if self.step == "max/128" else 0))
 
     def encode(
-        self, x: tf.Tensor, seed: Seed | None = None, scale: tf.Tensor | None = None
+        self, x: tf.Tensor, seed: Seed | None = None, scale: tf.Tensor | float | None = None
     ) -> Quantized:
         """Returns (integers, step), the step a scalar; |integers| <= 2**(k-1) - 1 by Eq 2's clip.
 
@@ -317,19 +317,21 @@ class Scaled:
 
         Raises:
             ValueError: a seed is missing for stochastic rounding, or given without it, or is not
-                two integers; the scale is no scalar.
+                two integers; the scale is no scalar, or a number that is negative or not finite.
         """
         if self.stochastic != (seed is not None):
             need = "needs seed=(a, b)" if self.stochastic else "takes no seed"
             raise ValueError(f"{self} {need}, received {seed!r}.")
         if seed is not None and not _is_seed(seed):
             raise ValueError(f"seed must be two integers (a, b), received {seed!r}.")
+        if isinstance(scale, int | float | np.number) and not 0 <= scale < math.inf:
+            raise ValueError(f"scale must be finite and not negative, received {scale!r}.")
         x = tf.convert_to_tensor(x, tf.float32)
-        scale = largest_magnitude(x) if scale is None else tf.convert_to_tensor(scale, tf.float32)
-        if scale.shape.rank:
-            raise ValueError(f"scale must be a scalar, received one of shape {scale.shape}.")
-        unit = self._unit(scale)
-        frozen = not tf.executing_eagerly() and tf.get_static_value(scale) is not None
+        most = largest_magnitude(x) if scale is None else tf.convert_to_tensor(scale, tf.float32)
+        if most.shape.rank:
+            raise ValueError(f"scale must be a scalar, received one of shape {most.shape}.")
+        unit = self._unit(most)
+        frozen = not tf.executing_eagerly() and tf.get_static_value(most) is not None
         ratio = (_quotient(x, unit) if frozen else x / unit) * self.divisor
         if seed is not None:
             integers = self._clipped(round_stochastic(ratio, seed))

@@ -1,8 +1,12 @@
-"""Taps: names in the graph under which audit and analysis find pairs. They compute nothing."""
+"""Taps: names in the graph under which audit and monitors find pairs. They compute nothing."""
+
+import re
 
 import tensorflow as tf
 
 from tfquantseg.numerics.grids import Quantized
+
+_ROUNDING = re.compile(r"(?:^|/)([^/]+)/(A|E1|E2)/rounding(?:_\d+)?/(value|integers)$")
 
 
 def tap(pair: Quantized, owner: str, letter: str) -> Quantized:
@@ -20,3 +24,34 @@ def tap(pair: Quantized, owner: str, letter: str) -> Quantized:
         return Quantized(
             tf.identity(pair.integers, name="integers"), tf.identity(pair.step, name="step")
         )
+
+
+def tap_rounding(value: tf.Tensor, pair: Quantized, owner: str, letter: str) -> Quantized:
+    """Returns the pair, tapped together with the value of which it was made.
+
+    Args:
+        value: float32 tensor, before it was quantized.
+        pair: what it became.
+        owner: the layer's name.
+        letter: A, E1 or E2.
+
+    Returns:
+        The same pair; inside a graph owner/letter/rounding/value and .../integers are names.
+    """
+    with tf.name_scope(f"{owner}/{letter}/rounding"):
+        tf.identity(value, name="value")  # Runs only where somebody reads it.
+        return Quantized(tf.identity(pair.integers, name="integers"), pair.step)
+
+
+def tapped_roundings(graph: tf.Graph) -> list[tuple[str, str, tf.Tensor, tf.Tensor]]:
+    """Returns (owner, letter, value, integers) of all that `tap_rounding` has named in a graph."""
+    ends: dict[tuple[str, str, str], dict[str, tf.Tensor]] = {}
+    for operation in graph.get_operations():
+        found = _ROUNDING.search(operation.name)
+        if found and operation.type == "Identity":
+            scope = operation.name.rpartition("/")[0]
+            ends.setdefault((found[1], found[2], scope), {})[found[3]] = operation.outputs[0]
+    return [
+        (owner, letter, pair["value"], pair["integers"])
+        for (owner, letter, _), pair in ends.items()
+    ]

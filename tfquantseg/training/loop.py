@@ -21,6 +21,9 @@ from tfquantseg.training.log import Log
 from tfquantseg.training.progress import Progress
 from tfquantseg.training.signals import StopRequest, stop_request
 from tfquantseg.training.step import StepResult, training_batches, training_step
+from tfquantseg.training.zeroed import ZeroedShares
+
+Batch = tuple[tf.Tensor, tf.Tensor]  # images and labels, of every replica
 
 _SHOWN = 4  # examples of the validation split in a picture
 
@@ -91,13 +94,11 @@ class _Run:
         if newest:
             checkpoints.restore(newest, self._model, self._optimizer, as_saved)
         self._done = newest.step if newest else 0
+        loss, ignore = parts.loss(config, self._data), self._data.ignore_label
         self._step = training_step(
-            self._model,
-            parts.loss(config, self._data),
-            self._optimizer,
-            classes=classes,
-            ignore=self._data.ignore_label,
+            self._model, loss, self._optimizer, classes=classes, ignore=ignore
         )
+        self._zeroed = ZeroedShares(self._model, loss, ignore)
         self._evaluator = Evaluator(self._model, held_out, config)
         self._progress = Progress(config.steps, self._done, config.data.batch, stream)
         if newest:
@@ -119,10 +120,11 @@ class _Run:
         ):
             board.table(self._done, "objects", objects)
             while self._done < steps:
-                result = self._step(*next(batches))
+                batch = next(batches)
+                result = self._step(*batch)
                 self._check_finite(result)
                 self._done += 1
-                evaluation, received = self._after_step(result, log, board, stop)
+                evaluation, received = self._after_step(result, batch, log, board, stop)
                 if received and self._done < steps:
                     return Outcome("stopped", self._done, received)
         evaluation = evaluation or self._evaluator.evaluate(steps)
@@ -131,7 +133,7 @@ class _Run:
         return Outcome("finished", steps, evaluation=evaluation)
 
     def _after_step(
-        self, result: StepResult, log: Log, board: Board, stop: StopRequest
+        self, result: StepResult, batch: Batch, log: Log, board: Board, stop: StopRequest
     ) -> tuple[Evaluation | None, int | None]:
         """Shows, evaluates, logs and saves what is due after a step.
 
@@ -155,7 +157,7 @@ class _Run:
                 evaluation = self._evaluate()
                 scores = dataclasses.asdict(evaluation.scores)
                 row |= {name: scores[name] for name in ("miou", "miou_per_image", "pixel_accuracy")}
-                self._show(evaluation, board)
+                self._show(evaluation, batch, board)
         finally:  # An evaluation that fails loses no training.
             log.write(**row)
             board.flush()
@@ -188,7 +190,7 @@ class _Run:
             )
         return evaluation
 
-    def _show(self, evaluation: Evaluation, board: Board) -> None:
+    def _show(self, evaluation: Evaluation, batch: Batch, board: Board) -> None:
         """Brings scores, monitors and predictions to the board."""
         scores, step = evaluation.scores, evaluation.step
         curves = {
@@ -203,6 +205,10 @@ class _Run:
             curves |= {f"{monitor}/{path}": share for monitor, share in shares.items()}
         for name, share in clipped_statistics(self._model).items():
             curves[f"clipped/{name}"] = share
+        strategy = tf.distribute.get_strategy()
+        images, labels = (strategy.experimental_local_results(part)[0] for part in batch)
+        for name, share in self._zeroed.of(images, labels).items():
+            curves[f"zeroed/{name}"] = share
         board.scalars(step, curves)
         board.picture(step, "val", self._evaluator.sheet(_SHOWN))
 

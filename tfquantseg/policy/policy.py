@@ -1,4 +1,4 @@
-"""Policy: one frozen value that names every choice for every object; rules; the presets.
+"""Policy: one frozen value that names every choice for every object.
 
 The objects are the paper's: W weight, A activation, E1 error of an activation, E2 error inside
 batch norm or at a convolution's output, G gradient of a weight, U update of a weight, and batch
@@ -6,11 +6,10 @@ norm's mu, sigma, x_hat, gamma and beta. ``k_X = None`` leaves X in float32.
 """
 
 import dataclasses
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Literal
 
-from tfquantseg.names import closest
+from tfquantseg.names import did_you_mean
 from tfquantseg.numerics import Clip, Rounding, Scaled, Uniform
 
 _CHOICES: dict[str, tuple[object, ...]] = {
@@ -18,6 +17,7 @@ _CHOICES: dict[str, tuple[object, ...]] = {
     "E2_at": ("x_hat", "conv_output"),
     "G_at": ("tape", "optimizer"),
     "step": ("max/128", "max/127"),
+    "E_rounding": ("nearest", "stochastic"),
     "rounding": ("half_up", "half_away", "half_even"),
     "scale": ("max", "power_of_two"),
     "A_grid": ("scaled", "unit"),
@@ -85,6 +85,8 @@ class Policy:
         G_rescale: True keeps the gradient's scale (Eq 17), False drops it (Eq 18).
         step: of A, E1, E2, x_hat and G, from max|x| of the tensor: "max/128" (Eq 4), which clips
             the maximum itself, or "max/127", which clips nothing. Both are named for 8 bits.
+        E_rounding: of E1 and E2, to the "nearest" integer, or "stochastic", which keeps their sums
+            right on average: most errors are smaller than half a step, and the nearest is zero.
         rounding: of ties, "half_up" (Eq 2), "half_away" from zero, as integer devices do, or
             "half_even".
         scale: of A, E1, E2, x_hat and G: "max" (Eq 3) or "power_of_two", 2**round(log2(max|x|)).
@@ -105,7 +107,7 @@ class Policy:
         decay: weight decay "in_G" before it is quantized, or "off".
 
     Raises:
-        ValueError: bits below 2 or above 24 (22 for G), an unknown choice.
+        ValueError: bits below 2 or above 24 (22 where rounding is stochastic), an unknown choice.
     """
 
     name: str
@@ -128,6 +130,7 @@ class Policy:
     G_rescale: bool = True
     step: Literal["max/128", "max/127"] = "max/127"
     rounding: Rounding = "half_away"
+    E_rounding: Literal["nearest", "stochastic"] = "stochastic"
     scale: Literal["max", "power_of_two"] = "max"
     A_grid: Literal["scaled", "unit"] = "scaled"
     E1_clip: Literal["1-D", "1"] = "1-D"
@@ -147,24 +150,25 @@ class Policy:
             if received not in accepted:
                 raise ValueError(
                     f"policy {self.name!r}: {field} must be one of {', '.join(map(str, accepted))}"
-                    f", received {received!r}{_nearest(str(received), map(str, accepted))}."
+                    f", received {received!r}{did_you_mean(str(received), map(str, accepted))}."
                 )
         for field, fits in _FITS.items():
             received = getattr(self, field)
             if isinstance(received, str) and received not in fits:
                 raise ValueError(
                     f"policy {self.name!r}: {field} must be a power of two or one of "
-                    f"{', '.join(fits)}, received {received!r}{_nearest(received, fits)}."
+                    f"{', '.join(fits)}, received {received!r}{did_you_mean(received, fits)}."
                 )
         for name, value in self._grids():
             try:
                 Uniform(8, value) if name in _FITS else Uniform(value)
             except ValueError as error:
                 raise ValueError(f"policy {self.name!r}: {name}: {error}") from None
-        try:
-            self.G()
-        except ValueError as error:
-            raise ValueError(f"policy {self.name!r}: k_G or G_gain: {error}") from None
+        for field, grid in (("k_G or G_gain", self.G), ("k_E1", self.E1), ("k_E2", self.E2)):
+            try:
+                grid()
+            except ValueError as error:
+                raise ValueError(f"policy {self.name!r}: {field}: {error}") from None
 
     def _grids(self) -> list[tuple[str, Any]]:
         """Returns (field, value) of all bits and limits that are set."""
@@ -193,11 +197,11 @@ class Policy:
 
     def E1(self) -> Scaled | None:
         """Returns the grid of errors at activations (Eq 16)."""
-        return self._scaled(self.k_E1, self.E1_clip)
+        return self._error(self.k_E1, self.E1_clip)
 
     def E2(self) -> Scaled | None:
         """Returns the grid of errors at x_hat or at the convolution's output (Eq 16)."""
-        return self._scaled(self.k_E2)
+        return self._error(self.k_E2)
 
     def G(self) -> Scaled | None:
         """Returns the stochastic grid of gradients (Eq 17, or 18 without rescale)."""
@@ -253,7 +257,7 @@ class Policy:
             ("U", self.k_U, "limit of its weight"),
             ("mu", self.k_mu, statistics),
             ("sigma", self.k_sigma, statistics),
-            ("x_hat", self.k_x_hat, self.E2_text()),
+            ("x_hat", self.k_x_hat, self.x_hat_text()),
             ("gamma", self.k_gamma, f"limit {self.BN_limit}"),
             ("beta", self.k_beta, f"limit {self.BN_limit}"),
         ]
@@ -267,10 +271,14 @@ class Policy:
 
     def E1_text(self) -> str:
         """Returns the step of errors at activations in words, for tables."""
-        return self._step_text() + (", clipped at 1" if self.E1_clip == "1" else "")
+        return self.E2_text() + (", clipped at 1" if self.E1_clip == "1" else "")
 
     def E2_text(self) -> str:
         """Returns the step of errors at x_hat or at the convolution's output, for tables."""
+        return self._step_text() + (", stochastic" if self.E_rounding == "stochastic" else "")
+
+    def x_hat_text(self) -> str:
+        """Returns the step of batch norm's normalized output in words, for tables."""
         return self._step_text()
 
     def G_text(self) -> str:
@@ -296,7 +304,7 @@ class Policy:
         missing = [name for name in needed if name not in fields]
         for name in fields:
             if name not in known:
-                raise ValueError(f"a policy has no field {name!r}{_nearest(name, known)}.")
+                raise ValueError(f"a policy has no field {name!r}{did_you_mean(name, known)}.")
         if missing:
             raise ValueError(f"a policy needs the fields {', '.join(missing)} too.")
         return cls(**fields)
@@ -309,211 +317,13 @@ class Policy:
     ) -> Uniform | None:
         return None if bits is None else Uniform(bits, limit, self.rounding, axis)
 
-    def _scaled(self, bits: int | None, clip: Clip = "1-D") -> Scaled | None:
+    def _scaled(self, bits: int | None) -> Scaled | None:
         if bits is None:
             return None
-        return Scaled(bits, self.step, rounding=self.rounding, scale=self.scale, clip=clip)
+        return Scaled(bits, self.step, rounding=self.rounding, scale=self.scale)
 
-
-FLOAT = Policy(
-    name="FLOAT",
-    k_W=None,
-    k_A=None,
-    k_E1=None,
-    k_E2=None,
-    k_G=None,
-    k_U=None,
-    k_mu=None,
-    k_sigma=None,
-    k_gamma=None,
-    k_beta=None,
-)
-"""Nothing is quantized: the float Keras layers, and stochastic gradient descent."""
-
-PAPER_FCN = Policy(
-    name="PAPER_FCN",
-    k_W=8,
-    k_A=8,
-    k_E1=8,
-    k_E2=8,
-    k_G=8,
-    k_U=24,
-    A_at="conv_inputs",
-    E2_at="x_hat",
-    G_rescale=False,
-    step="max/128",
-    rounding="half_up",
-    W_limit=1.0,
-    bias_limit=1.0,
-    BN_limit=2.0,
-    k_x_hat=16,
-)
-"""The letter of the paper for FCN8s-VGG16: Eq 18, weights and biases within a limit of 1."""
-
-PAPER_DEEPLAB = dataclasses.replace(PAPER_FCN, name="PAPER_DEEPLAB", k_E2=16, G_rescale=True)
-"""The letter of the paper for DeepLabv3-ResNet50: Eq 17, errors inside batch norm of 16 bits."""
-
-PAPER_DEEPLAB_E8 = dataclasses.replace(PAPER_DEEPLAB, name="PAPER_DEEPLAB_E8", k_E2=8)
-"""The paper's Table I: errors inside batch norm of 8 bits too."""
-
-PAPER_DEEPLAB_L2 = dataclasses.replace(PAPER_DEEPLAB, name="PAPER_DEEPLAB_L2", norm="l2")
-"""The paper's Table I: batch norm with the standard deviation (Eq 11)."""
-
-PAPER_DEEPLAB_E8_L2 = dataclasses.replace(PAPER_DEEPLAB_E8, name="PAPER_DEEPLAB_E8_L2", norm="l2")
-"""The paper's Table I: errors of 8 bits, batch norm with the standard deviation."""
-
-AUTHORS_DEEPLAB = dataclasses.replace(
-    PAPER_DEEPLAB,
-    name="AUTHORS_DEEPLAB",
-    k_x_hat=8,
-    E2_at="conv_output",
-    G_gain=0.1,
-    rounding="half_even",
-    decay="off",
-    bias="dropped",
-)
-"""The code of the paper's authors for DeepLabv3, where it differs from the paper's letter.
-
-Their first convolution and the one that makes the logits stay float: rules such as
-``(("conv1_conv|logits", FLOAT), (".*", AUTHORS_DEEPLAB))``.
-"""
-
-AUTHORS_FCN = dataclasses.replace(
-    PAPER_FCN,
-    name="AUTHORS_FCN",
-    scale="power_of_two",
-    A_grid="unit",
-    E1_clip="1",
-    G_clip="none",
-    G_gain=2.0**-7,
-    rounding="half_even",
-    decay="off",
-    bias="dropped",
-)
-"""The code of the paper's authors for FCN8s-VGG16, where it differs from the paper's letter."""
-
-INTEGER = Policy(name="INTEGER", k_W=8, k_A=8, k_E1=8, k_E2=8, k_G=8, k_U=24)
-"""The default: every operand of all three products of every convolution is an 8-bit integer."""
-
-_PRESETS = {
-    policy.name: policy
-    for policy in (
-        FLOAT,
-        INTEGER,
-        PAPER_FCN,
-        PAPER_DEEPLAB,
-        PAPER_DEEPLAB_L2,
-        PAPER_DEEPLAB_E8,
-        PAPER_DEEPLAB_E8_L2,
-        AUTHORS_FCN,
-        AUTHORS_DEEPLAB,
-    )
-}
-
-
-def presets() -> tuple[str, ...]:
-    """Returns the names that `preset` accepts."""
-    return tuple(_PRESETS)
-
-
-def preset(name: str) -> Policy:
-    """Returns the preset of this name; print it to see its choices.
-
-    Args:
-        name: one of `presets()`. "INTEGER" is the default, 8-bit integers in every product of
-            every convolution; "FLOAT" quantizes nothing; names with PAPER are the letter of the
-            paper, those with AUTHORS what its authors' code does.
-
-    Raises:
-        ValueError: no such preset, with the nearest name.
-    """
-    if name not in _PRESETS:
-        raise ValueError(
-            f"no preset is called {name!r}{_nearest(str(name), _PRESETS)}; "
-            f"there are {', '.join(_PRESETS)}."
-        )
-    return _PRESETS[name]
-
-
-@dataclasses.dataclass(frozen=True)
-class Rules:
-    """An ordered choice of policies by layer name; the first that matches wins.
-
-    Example:
-        >>> rules = Rules((("score_.*", preset("FLOAT")), (".*", preset("INTEGER"))))
-        >>> rules.policy_for("conv1_1").name
-        'INTEGER'
-
-    Attributes:
-        rules: pairs (regular expression that must match the whole layer name, policy).
-
-    Raises:
-        ValueError: no rules, or a pattern that is not a regular expression.
-    """
-
-    rules: tuple[tuple[str, Policy], ...]
-
-    def __post_init__(self) -> None:
-        """Checks the patterns."""
-        if not self.rules:
-            raise ValueError("rules are empty; give at least (('.*', policy),).")
-        for pattern, policy in self.rules:
-            if not isinstance(policy, Policy):
-                raise ValueError(
-                    f"rule {pattern!r} must name a Policy, received {policy!r}; a preset is "
-                    f"preset(NAME) with NAME one of {', '.join(_PRESETS)}."
-                )
-            try:
-                re.compile(pattern)
-            except re.error as error:
-                raise ValueError(
-                    f"rule {pattern!r} is not a regular expression: {error}."
-                ) from None
-
-    @classmethod
-    def of(cls, choice: "Policy | Rules") -> "Rules":
-        """Returns rules, a lone policy becoming the rule for every layer."""
-        if isinstance(choice, Policy):
-            return cls(((".*", choice),))
-        if not isinstance(choice, Rules):
-            raise ValueError(
-                f"rules must be a Policy or Rules, received {choice!r}; a preset is "
-                f"preset(NAME) with NAME one of {', '.join(_PRESETS)}."
-            )
-        return choice
-
-    def policy_for(self, layer: str) -> Policy:
-        """Returns the policy of the first rule that matches this layer name.
-
-        Raises:
-            ValueError: no rule matches.
-        """
-        for pattern, policy in self.rules:
-            if re.fullmatch(pattern, layer):
-                return policy
-        raise ValueError(
-            f"no rule matches layer {layer!r} (rules: {', '.join(p for p, _ in self.rules)}); "
-            "end the rules with ('.*', policy)."
-        )
-
-    def check_used(self, layers: Iterable[str]) -> None:
-        """Raises ValueError if a rule is the first match of none of these layers."""
-        layers = list(layers)
-        for i, (pattern, policy) in enumerate(self.rules):
-            mine = [name for name in layers if re.fullmatch(pattern, name)]
-            if not mine:
-                raise ValueError(
-                    f"rule {pattern!r} -> {policy.name} matches no layer"
-                    f"{_nearest(pattern, layers)}; remove it or mend its pattern."
-                )
-            earlier = [p for p, _ in self.rules[:i]]
-            if all(any(re.fullmatch(p, name) for p in earlier) for name in mine):
-                raise ValueError(
-                    f"rule {pattern!r} -> {policy.name} is never the first match: the rules "
-                    f"before it ({', '.join(earlier)}) take all of its layers; move it forward."
-                )
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    meant = closest(name, known)
-    return f" (did you mean {meant!r}?)" if meant else ""
+    def _error(self, bits: int | None, clip: Clip = "1-D") -> Scaled | None:
+        grid = self._scaled(bits)
+        if grid is None:
+            return None
+        return dataclasses.replace(grid, clip=clip, stochastic=self.E_rounding == "stochastic")
