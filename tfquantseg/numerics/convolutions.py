@@ -148,7 +148,7 @@ class Convolution:
                 e = tap(e, self.name, letter)
                 e_in = e
                 if per_channel:
-                    e_in = self._encode(error * s_out, passes)
+                    e_in = self._encode(error * s_out, passes, draws_of=error)
                     e_in = tap(e_in, self.name, f"{letter}_times_W_step")
                 with tf.name_scope(f"{self.name}/input_gradient"):
                     to_input = self._input_gradient(n_a, n_w, e_in.integers)
@@ -174,16 +174,20 @@ class Convolution:
             filter_shape=w.integers.shape[:2],
         )
 
-    def _encode(self, error: tf.Tensor, passes: tf.Tensor | None) -> Quantized:
+    def _encode(
+        self, error: tf.Tensor, passes: tf.Tensor | None, draws_of: tf.Tensor | None = None
+    ) -> Quantized:
         def masked(x: tf.Tensor) -> tf.Tensor:
             return x if passes is None else tf.where(passes, x, 0.0)
 
         if self.error is None:
             return Quantized(masked(error), tf.constant(1.0))
         if self.error_at == "activation":
-            integers, step = encode_error(error, self.error, self.name)
+            integers, step = encode_error(error, self.error, self.name, draws_of=draws_of)
             return Quantized(masked(integers), step)
-        return encode_error(masked(error), self.error, self.name, error)
+        if draws_of is not None:
+            draws_of = masked(draws_of)
+        return encode_error(masked(error), self.error, self.name, error, draws_of)
 
     def _geometry(self) -> dict[str, Any]:
         return {

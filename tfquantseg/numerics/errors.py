@@ -36,7 +36,11 @@ def is_finite(x: tf.Tensor) -> tf.Tensor:
 
 
 def encode_error(
-    error: tf.Tensor, grid: Scaled, name: str = "error", arrived: tf.Tensor | None = None
+    error: tf.Tensor,
+    grid: Scaled,
+    name: str = "error",
+    arrived: tf.Tensor | None = None,
+    draws_of: tf.Tensor | None = None,
 ) -> Quantized:
     """Returns (integers, step) of an error, E_q = SQ(E, k_E) (Eq 16); a NaN step if not finite.
 
@@ -49,14 +53,16 @@ def encode_error(
         name: the layer's name.
         arrived: the error as it arrived, if ``error`` is what an activation's derivative left of
             it: a NaN that the derivative hides counts too.
+        draws_of: another error, of the same shape and name, whose draws to take again.
 
     Returns:
         A pair whose product is NaN everywhere if any element that arrived is NaN or infinite.
     """
-    seed, scale = None, largest_magnitude(error)
+    seed = None
     if grid.stochastic:
+        scale = largest_magnitude(error if draws_of is None else draws_of)
         seed = (zlib.crc32(name.encode()), tf.bitcast(scale, tf.int32))
-    integers, step = grid.encode(error, seed, scale)
+    integers, step = grid.encode(error, seed)
     finite = is_finite(error if arrived is None else arrived)
     return Quantized(integers, tf.where(finite, step, float("nan")))
 
