@@ -137,7 +137,7 @@ def test_tensorboard_finds_curves_monitors_pictures_and_the_table(uninterrupted:
     assert steps["val/miou"] == steps["val_iou/background"] == steps["val"] == evaluated
     # Quantized layers have monitors.
     assert steps["lost/stem/kernel"] == steps["at_limit/stem/kernel"] == evaluated
-    assert steps["zeroed/stem/E2"] == steps["zeroed/logits/E2"] == evaluated
+    assert steps["zeroed/stem/E2"] == steps["zeroed/grid_A/A"] == evaluated
     assert steps["objects"] == [0]
 
 
