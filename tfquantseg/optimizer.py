@@ -136,9 +136,9 @@ class IntegerSGD(keras.optimizers.Optimizer):
             below = math.floor(steps) if math.isfinite(steps) else 0
             lower, upper = (min(max(n, 1), most) * step for n in (below, below + 1))
             raise ValueError(
-                f"learning rate {rate!r} is not on the {k_lr}-bit grid of {path!r}, multiples of "
-                f"{step!r} below 1; the nearest are {lower!r} and {upper!r} (powers of two from "
-                f"{step!r} to 0.5 always fit, such as {_power_of_two(rate, step)!r})."
+                f"learning rate {rate!r} is not on the {k_lr}-bit grid of {path!r}. Give a power "
+                f"of two from {step!r} to 0.5, such as {_power_of_two(rate, step)!r}, or another "
+                f"multiple of {step!r} below 1; the nearest are {lower!r} and {upper!r}."
             )
 
     @property

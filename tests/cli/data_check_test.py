@@ -68,8 +68,12 @@ def test_every_file_that_cannot_be_used_is_named(
     assert "3 of 5 images cannot be used, with their masks; see above." in shown
     assert "Never in" not in shown  # of what could not be read nobody knows
     assert "Sheet  sheet.png (2 images with their masks)" in shown
-    first, again = shown.splitlines()[-2:]
-    assert first == "  tfquantseg-data index-masks --help"
+    away, first, again = shown.splitlines()[-3:]
+    assert away == "  mv mine/masks mine/colours"
+    assert first == (
+        "  tfquantseg-data index-masks --masks=mine/colours --classes=mine/classes.txt "
+        "--out=mine/masks"
+    )
     assert again.startswith("  tfquantseg-data check --config=")
     found = json.loads(Path("found.json").read_text())
     assert found["problem"].startswith("3 of 5 images")
@@ -93,7 +97,7 @@ def test_masks_in_black_and_white_are_suspected(
     make(here / "mine", labels=np.where(LABELS > 0, np.uint8(255), np.uint8(0)))
     assert _check("mine") == 1
     shown = capsys.readouterr().out
-    assert "no two classes to tell apart. Ignored pixels have the value 255; if these" in shown
+    assert "In all splits the masks hold no two classes to tell apart. Pixels of value 255" in shown
 
 
 def test_a_class_that_never_occurs_is_told(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -113,6 +113,11 @@ def test_a_key_that_is_given_twice_is_refused(argv: tuple[str, str]) -> None:
         _parsed(*argv)
 
 
+def test_a_key_without_config_in_front_is_told_its_whole_name() -> None:
+    with pytest.raises(ValueError, match=r"no flag --policy; .*, --config\.policy=VALUE\."):
+        _parsed("--policy=FLOAT")
+
+
 def test_a_key_that_a_free_part_lacks_is_answered_with_how_to_add_it() -> None:
     with pytest.raises(ValueError, match=r"write all of .*: --config.data.options='{\"root\": "):
         _parsed("--config=camvid_fcn8s", "--config.data.options.root=/data")

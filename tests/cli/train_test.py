@@ -4,8 +4,10 @@ import json
 import shlex
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from tests.data.own_folder import LABELS, make
 from tfquantseg.cli import evaluate, predict, train
 
 TINY = (
@@ -73,8 +75,8 @@ def test_train_then_evaluate(here: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert "has finished before, after step 3: nothing to do" in capsys.readouterr().out
 
     assert train.main(["train", *TINY, "--config.seed=1"]) == 2
-    shown = capsys.readouterr().err.splitlines()[-1]
-    assert shown.startswith("Error: tfquantseg-runs/digits holds a run of another config: config.s")
+    shown = capsys.readouterr().err
+    assert "Error: tfquantseg-runs/digits holds a run of another config:\n  config.seed is" in shown
 
 
 def test_a_learning_rate_off_its_grid_is_one_message(
@@ -84,3 +86,15 @@ def test_a_learning_rate_off_its_grid_is_one_message(
     assert train.main(["train", *argv]) == 2
     shown = capsys.readouterr().err.splitlines()[-1]
     assert shown.startswith("Error: learning rate 0.1 is not on the 24-bit grid of")
+
+
+def test_masks_in_black_and_white_are_refused(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make(here / "mine", labels=np.where(LABELS > 0, np.uint8(255), np.uint8(0)))
+    argv = ["train", "--config=folder", "--config.data.options.root=mine"]
+    assert train.main([*argv, "--workdir=run"]) == 2
+    assert "Error: Data set folder, split train: the masks hold no two classes to tell apart." in (
+        capsys.readouterr().err
+    )
+    assert not Path("run").exists()

@@ -67,7 +67,10 @@ def test_folders_of_splits_are_taken_as_they_are(tmp_path: pathlib.Path) -> None
 
 def test_a_split_that_no_folder_has(tmp_path: pathlib.Path) -> None:
     make(tmp_path)
-    with pytest.raises(ValueError, match=r"Unknown split of data set 'folder' 'trian'.*'train'\?"):
+    message = (
+        r"Unknown split of data set 'folder' 'trian'; accepted: train, val\. Did you .*'train'\?"
+    )
+    with pytest.raises(ValueError, match=message):
         load("folder", "trian", root=tmp_path)
 
 
@@ -121,6 +124,11 @@ def test_another_layout_is_told_what_there_is_and_what_to_make(tmp_path: pathlib
         load("folder", "train", root=tmp_path)
 
 
+def test_an_empty_folder(tmp_path: pathlib.Path) -> None:
+    with pytest.raises(ValueError, match=r"nor train, val, test, and is empty\. Put the images"):
+        load("folder", "train", root=tmp_path)
+
+
 def test_two_layouts_at_once(tmp_path: pathlib.Path) -> None:
     make(tmp_path)
     make(tmp_path / "val", classes=None)
@@ -152,7 +160,7 @@ def test_test_images_without_masks_are_named(tmp_path: pathlib.Path) -> None:
     make(tmp_path / "test", ("x", "y"), classes=None)
     (tmp_path / "classes.txt").write_text("a\nb\nc\n")
     (tmp_path / "test" / "masks" / "y.png").unlink()
-    message = r"test/masks do not match: 1 of 2 images have no mask \(y\.png\), and 0 of 1 .*none"
+    message = r"test/masks do not match: 1 of 2 images have no mask \(y\.png\)\. A mask has the"
     with pytest.raises(ValueError, match=message):
         load("folder", "test", root=tmp_path)
 

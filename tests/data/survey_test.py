@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tfquantseg.data.segmentation import Example, Pair, SegmentationData
-from tfquantseg.data.survey import survey, table
+from tfquantseg.data.survey import check_classes, survey, table
 
 
 def _broken() -> Pair:
@@ -52,6 +52,25 @@ def test_who_watches_sees_each_example() -> None:
     seen = []
     survey(DATA, lambda index, pair: seen.append((index, pair is None)))
     assert seen == [(0, False), (1, True), (2, False), (3, True), (4, False)]
+
+
+def test_a_split_of_two_classes_is_read_no_further_than_to_see_them() -> None:
+    check_classes(DATA)  # its second example cannot be read
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ([[0, 0], [0, 0]], "made, split train: the masks hold no two .* Give images that show"),
+        ([[0, 255], [255, 0]], "if these masks are white on black, .* `data index-masks` makes"),
+    ],
+)
+def test_a_split_of_one_class_is_refused(labels: list[list[int]], message: str) -> None:
+    examples = tuple(
+        Example(f"{i}", f"{i}.png", lambda row=row: _pair(row)) for i, row in enumerate(labels)
+    )
+    with pytest.raises(ValueError, match=message):
+        check_classes(dataclasses.replace(DATA, examples=examples))
 
 
 def test_json() -> None:

@@ -87,7 +87,7 @@ def test_a_run_killed_and_resumed_equals_one_that_was_not(
     assert 0 < before.step < 40
     stream = io.StringIO()
     assert train(config(), tmp_path, stream).status == "finished"
-    assert f"Going on from step {before.step} of 40." in stream.getvalue()
+    assert f"Going on in {tmp_path} from step {before.step} of 40." in stream.getvalue()
     _assert_equal_runs(uninterrupted, tmp_path, 40)
 
 
@@ -176,12 +176,23 @@ def test_another_config_is_refused(uninterrupted: Path) -> None:
         ("data", {"fit": "corp"}, "fit='corp' is not known"),
     ],
 )
-def test_a_config_that_nothing_can_be_built_of_claims_no_directory(
+def test_a_config_that_nothing_can_be_built_of_leaves_no_directory(
     tmp_path: Path, part: str, change: dict[str, object], message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
-        train(config(**{part: change}), tmp_path, io.StringIO())
-    assert {path.name for path in tmp_path.iterdir()} == {"checkpoints", "lock"}
+        train(config(**{part: change}), tmp_path / "run", io.StringIO())
+    assert not (tmp_path / "run").exists()
+
+
+def test_halvings_behind_the_last_step_are_told(tmp_path: Path) -> None:
+    stream = io.StringIO()
+    optimizer = {**config().optimizer, "boundaries": (1, 2, 7)}
+    train(config(steps=2, optimizer=optimizer), tmp_path, stream)
+    told = "The last step is 2: the learning rate is not halved at 2, 7, as config.optimizer."
+    assert stream.getvalue().splitlines()[:2] == [
+        f"Training in {tmp_path}",
+        f"{told}boundaries says.",
+    ]
 
 
 def test_an_evaluation_that_fails_loses_no_training(

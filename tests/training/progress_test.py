@@ -18,7 +18,7 @@ def test_what_a_line_shows() -> None:
         progress.step(step, loss, HALF_RIGHT)
     # Step 2 took 20 s for 4 images, so the other 198 take 3,960 s.
     assert stream.getvalue().splitlines()[-1] == (
-        "[--------------------] step 2/200  loss 2  mIoU 33.3%  0.2 images/s  1:06:00 left"
+        "[--------------------] step 2/200  loss 2  train mIoU 33.3%  0.2 images/s  1:06:00 left"
     )
 
 
@@ -67,4 +67,4 @@ def test_without_a_labelled_pixel_there_is_no_score() -> None:
     stream = io.StringIO()
     Progress(1, 0, 1, stream, Clock()).step(1, 0.0, np.zeros((2, 2), np.int64))
     # After one step, which traces, there is no speed either.
-    assert stream.getvalue() == "[####################] step 1/1  loss 0  mIoU -\n"
+    assert stream.getvalue() == "[####################] step 1/1  loss 0  train mIoU -\n"

@@ -129,25 +129,27 @@ def test_what_json_does_not_know_is_refused() -> None:
 
 
 def test_equal_configs_have_no_difference() -> None:
-    assert recipe.first_difference(recipe.plain(config()), recipe.plain(config())) is None
+    assert not list(recipe.differences(recipe.plain(config()), recipe.plain(config())))
 
 
-def test_the_first_difference_has_its_whole_key() -> None:
+def test_every_difference_has_its_whole_key() -> None:
     other = config()
     other.optimizer.boundaries = (31,)
     other.steps = 41
-    difference = recipe.first_difference(recipe.plain(config()), recipe.plain(other))
-    assert difference == ("optimizer.boundaries.0", 30, 31)
+    found = recipe.differences(recipe.plain(config()), recipe.plain(other))
+    assert list(found) == [("optimizer.boundaries", [30], [31]), ("steps", 40, 41)]
 
 
 def test_a_key_that_only_one_has_differs() -> None:
-    assert str(recipe.first_difference({"a": 1}, {})) == (
-        "Difference(key='a', first=1, second=absent)"
-    )
-    difference = recipe.first_difference({}, {"b": {"c": 1}}, "model")
-    assert difference is not None
-    assert difference.key == "model.b"
+    (one,) = recipe.differences({"a": 1}, {})
+    assert str(one) == "Difference(key='a', first=1, second=absent)"
+    (other,) = recipe.differences({}, {"b": {"c": 1}}, "model")
+    assert other.key == "model.b"
 
 
-def test_lists_of_different_length_differ_as_a_whole() -> None:
-    assert recipe.first_difference({"a": [1]}, {"a": [1, 2]}) == ("a", [1], [1, 2])
+def test_lists_of_trees_differ_entry_by_entry_and_others_as_a_whole() -> None:
+    layers = [{"name": "a", "size": [3, 3]}, {"name": "b", "size": [3, 3]}]
+    other = [layers[0], {"name": "b", "size": [5, 3]}]
+    assert list(recipe.differences(layers, other)) == [("1.size", [3, 3], [5, 3])]
+    assert list(recipe.differences({"a": [1]}, {"a": [1, 2]})) == [("a", [1], [1, 2])]
+    assert list(recipe.differences([{"b": 1}], [])) == [("", [{"b": 1}], [])]

@@ -28,6 +28,15 @@ _OPERANDS = {
     "DepthwiseConv2dNativeBackpropInput": (1, 2),
     "DepthwiseConv2dNativeBackpropFilter": (0, 2),
 }
+_LETTERS = {
+    "forward": ("A", "W"),
+    "input_gradient": ("W", "E"),
+    "weight_gradient": ("A", "E"),
+}
+_LEGEND = """\
+Operands: A activations, W weights, E errors, as the kernels of one training step received them.
+Bits: of the smallest integer that holds all values; 32 where a value is no integer.
+Zeros, clipped: share of the values that are 0, and that lie on the last integer of their grid."""
 _SCOPE = re.compile(rf"(?:^|/)([^/]+)/({'|'.join(PRODUCTS)})(?:_\d+)?/[^/]+$")
 _TAP = re.compile(
     r"(?:^|/)([^/]+(?:/(?:kernel|bias|gamma|beta))?)"
@@ -64,14 +73,16 @@ class Product:
         convolution: the layer's name.
         product: "forward", "input_gradient" or "weight_gradient".
         kernel: TensorFlow's name of its type.
-        operands: its two operands; (A, W), (W, E) or (A, E), for a transposed convolution's
-            forward product (W, A), input gradient (E, W) and weight gradient (E, A).
+        letters: the paper's letters of its two operands: A and W, W and E, or A and E; the other
+            way round where the convolution is a transposed one.
+        operands: what its two operands held.
         promised: the bits that the layer's policy promises of each.
     """
 
     convolution: str
     product: str
     kernel: str
+    letters: tuple[str, str]
     operands: tuple[Operand, Operand]
     promised: tuple[int, int]
 
@@ -109,7 +120,10 @@ class Audit:
                 "bits": [operand.bits for operand in product.operands],
                 "promised": list(product.promised),
                 "kernel": product.kernel,
-                "operands": [dataclasses.asdict(operand) for operand in product.operands],
+                "operands": [
+                    {"letter": letter, **dataclasses.asdict(operand)}
+                    for letter, operand in zip(product.letters, product.operands, strict=True)
+                ],
             }
         operands = [operand for product in self.products for operand in product.operands]
         within = sum(operand.bits <= 8 for operand in operands)
@@ -122,19 +136,28 @@ class Audit:
         }
 
     def __str__(self) -> str:
-        """Returns a table, one line a product."""
-        lines = [
-            f"{'convolution':28} {'product':16} {'bits':>7} {'range':>12} {'range':>12} "
-            f"{'zeros':>11} {'clipped':>13}"
-        ]
+        """Returns a table, one line a product, and what its columns mean."""
+        rows = [("convolution", "product", "operands", "bits", "range", "", "zeros", "clipped")]
         for p in self.products:
             a, b = p.operands
-            lines.append(
-                f"{p.convolution:28} {p.product:16} {f'{a.bits} x {b.bits}':>7} "
-                f"{f'{a.least:.4g}..{a.most:.4g}':>12} {f'{b.least:.4g}..{b.most:.4g}':>12} "
-                f"{f'{a.zeros:.0%} {b.zeros:.0%}':>11} {f'{a.clipped:.2%} {b.clipped:.2%}':>13}"
+            rows.append(
+                (
+                    p.convolution,
+                    p.product,
+                    " x ".join(p.letters),
+                    f"{a.bits} x {b.bits}",
+                    f"{a.least:.4g}..{a.most:.4g}",
+                    f"{b.least:.4g}..{b.most:.4g}",
+                    f"{a.zeros:.0%} {b.zeros:.0%}",
+                    f"{a.clipped:.2%} {b.clipped:.2%}",
+                )
             )
-        return "\n".join(lines)
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = [
+            "  ".join([*map(str.ljust, row[:3], widths), *map(str.rjust, row[3:], widths[3:])])
+            for row in rows
+        ]
+        return "\n".join([*lines, "", _LEGEND])
 
 
 def audit(
@@ -197,6 +220,7 @@ def audit(
         Product(
             *one,
             kernel=kernel.type,
+            letters=_letters(model, *one),
             operands=(_operand(*both[0]), _operand(*both[1])),
             promised=promises.get(one, _NONE),
         )
@@ -241,15 +265,23 @@ def _promises(model: keras.Model) -> dict[tuple[str, str], tuple[int, int]]:
         if not isinstance(layer, QuantConv2D | QuantDepthwiseConv2D | QuantConv2DTranspose):
             continue
         policy = layer.policy
-        bits_of = {"E1": policy.k_E1, "E2": policy.k_E2, "none": None}
-        a, w, e = (
-            bits or FLOAT_BITS for bits in (policy.k_A, policy.k_W, bits_of[layer.error_grid])
-        )
-        bits = [(a, w), (w, e), (a, e)]
-        if isinstance(layer, QuantConv2DTranspose):
-            bits = [(w, a), (e, w), (e, a)]
-        promises.update(zip(((layer.name, product) for product in PRODUCTS), bits, strict=True))
+        error_bits = {"E1": policy.k_E1, "E2": policy.k_E2, "none": None}[layer.error_grid]
+        bits = {"A": policy.k_A, "W": policy.k_W, "E": error_bits}
+        for product in PRODUCTS:
+            first, second = _letters(model, layer.name, product)
+            promises[layer.name, product] = bits[first] or FLOAT_BITS, bits[second] or FLOAT_BITS
     return promises
+
+
+def _letters(model: keras.Model, name: str, product: str) -> tuple[str, str]:
+    """Returns the letters of the two operands of a layer's product."""
+    first, second = _LETTERS[product]
+    transposed = (
+        layer.name == name
+        and isinstance(layer, QuantConv2DTranspose | keras.layers.Conv2DTranspose)
+        for layer in model.layers
+    )
+    return (second, first) if any(transposed) else (first, second)
 
 
 def _identity(kernel: tf.Operation, model: keras.Model) -> tuple[str, str]:

@@ -73,6 +73,7 @@ def _audit(values: flags.FlagValues) -> int:
         with_taps=dump is not None,
     )
     print(f"{result}\n")
+    print("The network is a new one of this recipe, with its initial weights.")
     report = result.to_json()
     print(
         f"{report['share_of_operands_within_8_bits']:.0%} of {report['operands']} operands of "

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import io
 import json
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -90,9 +91,22 @@ def _check(values: flags.FlagValues) -> int:
         print(f"  {command.command_line('train')} {recipes.arguments(values)}")
         return 0
     print("  (once mended; masks in colours, or white on black, by the first of these)")
-    print(f"  {command.command_line('data')} index-masks --help")
+    print("\n".join(f"  {line}" for line in _index_masks(config)))
     print(f"  {command.command_line('data')} check {recipes.arguments(values)}")
     return UNUSABLE
+
+
+def _index_masks(config: ConfigDict) -> list[str]:
+    """The commands that make label maps of a data set's masks in colours."""
+    from tfquantseg.data import folder
+
+    program = f"{command.command_line('data')} index-masks"
+    root = Path(config.data.options.get("root", ""))
+    masks, colours = root / folder.MASKS, root / "colours"
+    if not masks.is_dir():
+        return [f"{program} --help"]
+    given = [f"--masks={colours}", f"--classes={root / folder.CLASSES}", f"--out={masks}"]
+    return [shlex.join(["mv", str(masks), str(colours)]), f"{program} {shlex.join(given)}"]
 
 
 def _splits(config: ConfigDict) -> list[SegmentationData]:
@@ -130,6 +144,8 @@ def _absences(surveys: Sequence[Survey]) -> list[str]:
 
 def _problem(surveys: Sequence[Survey]) -> str | None:
     """Why the data cannot be trained on, None where it can."""
+    from tfquantseg.data.survey import no_two_classes
+
     unreadable = sum(len(found.unreadable) for found in surveys)
     if unreadable:
         examples = sum(found.examples for found in surveys)
@@ -137,8 +153,5 @@ def _problem(surveys: Sequence[Survey]) -> str | None:
     occurring = [any(counts) for counts in zip(*(found.pixels for found in surveys), strict=True)]
     if sum(occurring) >= 2:
         return None
-    hint = (
-        " Ignored pixels have the value 255; if these masks are white on black, white is a class."
-    )
-    ignored = any(found.ignored for found in surveys)
-    return f"These masks hold no two classes to tell apart.{hint if ignored else ''}"
+    problem = no_two_classes(ignored=any(found.ignored for found in surveys))
+    return f"In all splits {problem}"

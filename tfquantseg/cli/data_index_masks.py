@@ -20,6 +20,7 @@ colours.
 from __future__ import annotations
 
 import re
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -85,8 +86,9 @@ def _index(values: flags.FlagValues) -> int:
             count.step()
     print(f"Masks  {command.shown(to)} ({len(masks)} label maps)")
     print("Next:")
-    root = "--config.data.options.root=FOLDER"
-    print(f"  {command.command_line('data')} check --config=folder {root}")
+    root = command.shown(to.parent) if to.name == folder.MASKS else "FOLDER"
+    argument = shlex.quote(f"--config.data.options.root={root}")
+    print(f"  {command.command_line('data')} check --config=folder {argument}")
     return 0
 
 

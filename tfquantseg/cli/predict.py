@@ -266,10 +266,17 @@ def _report(values: flags.FlagValues, network: _Network, folder: PredictionFolde
         print(f"Overlays       {where}/{files.OVERLAYS} (the classes' colours over each image)")
         print(f"Classes        {where}/{files.CLASSES} (palette PNGs, an index is a class)")
     print(f"JSON           {where}/{files.JSON} (files, sizes, each class's share of pixels)")
+    if folder.failed:
+        sys.stdout.flush()
+        _tell_failed(folder)
     if commands := _next(values, network):
         print("Next:", *commands, sep="\n  ")
-    if not folder.failed:
-        return 0
+    return command.USER_ERROR if folder.failed else 0
+
+
+def _tell_failed(folder: PredictionFolder) -> None:
+    from tfquantseg.training import prediction_folder as files
+
     total = folder.written + len(folder.failed)
     print(f"Error: {len(folder.failed)} of {total} images have no prediction:", file=sys.stderr)
     for failed in folder.failed[:_SHOWN]:
@@ -277,8 +284,8 @@ def _report(values: flags.FlagValues, network: _Network, folder: PredictionFolde
         print(f"  {named}{failed['error']}", file=sys.stderr)
     if len(folder.failed) > _SHOWN:
         more = len(folder.failed) - _SHOWN
-        print(f"  and {more} more, listed in {where}/{files.JSON}", file=sys.stderr)
-    return command.USER_ERROR
+        where = command.shown(folder.path / files.JSON)
+        print(f"  and {more} more, listed in {where}", file=sys.stderr)
 
 
 def _next(values: flags.FlagValues, network: _Network) -> list[str]:

@@ -107,6 +107,13 @@ def _check_overrides(path: Path, argv: list[str]) -> None:
     """Checks that the recipe has each key that the command line changes, and it changes it once."""
     accepted = _all_keys(plain(_config(path)))
     given: list[str] = []
+    for argument in argv:
+        name = argument.lstrip("-").partition("=")[0]
+        if argument.startswith("-") and name in accepted:
+            raise ValueError(
+                f"There is no flag --{name}; a value of the recipe is changed by its whole key, "
+                f"--config.{name}=VALUE."
+            )
     for key in (match[1] for match in map(_OVERRIDE.match, argv) if match):
         if key not in accepted:
             raise _unknown(key, accepted)

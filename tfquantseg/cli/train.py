@@ -50,7 +50,6 @@ def _train(values: flags.FlagValues) -> int:
 
     path = Path(values.workdir)
     where = command.shown(path)
-    print(f"Training in {path.absolute()}", file=sys.stderr)
     outcome = train(values.config, path, sys.stderr)
     if outcome.status == "stopped":
         print(

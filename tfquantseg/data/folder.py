@@ -60,7 +60,7 @@ def load(
     """
     folders = _folders(root)
     if split not in SPLITS:
-        raise unknown_name("split of data set 'folder'", split, SPLITS)
+        raise unknown_name("split of data set 'folder'", split, folders)
     top = _top(root)
     if split not in folders:
         raise ValueError(
@@ -132,9 +132,10 @@ def _folders(root: str | os.PathLike[str] | None) -> dict[str, pathlib.Path]:
             f"split. Keep either {IMAGES}/ and {MASKS}/, or one folder a split that holds both."
         )
     if not parted and not whole:
+        there = sorted(path.name for path in top.iterdir())
         raise ValueError(
-            f"{top} holds neither {IMAGES}/ and {MASKS}/ nor {', '.join(SPLITS)}, but "
-            f"{_some(sorted(path.name for path in top.iterdir()))}. Put the images of one set into "
+            f"{top} holds neither {IMAGES}/ and {MASKS}/ nor {', '.join(SPLITS)}, "
+            f"{f'but {_some(there)}' if there else 'and is empty'}. Put the images of one set into "
             f"{top / IMAGES} and their masks into {top / MASKS}, or those of each split into "
             f"{top / 'train' / IMAGES}, {top / 'train' / MASKS} and so on."
         )
@@ -147,10 +148,15 @@ def _pairs(folder: pathlib.Path) -> list[tuple[pathlib.Path, pathlib.Path]]:
     masks = masks_in(folder / MASKS)
     alone, spare = sorted(images.keys() - masks.keys()), sorted(masks.keys() - images.keys())
     if alone or spare:
+        partners = []
+        if alone:
+            names = _some(images[stem].name for stem in alone)
+            partners.append(f"{len(alone)} of {len(images)} images have no mask ({names})")
+        if spare:
+            names = _some(masks[stem].name for stem in spare)
+            partners.append(f"{len(spare)} of {len(masks)} masks have no image ({names})")
         raise ValueError(
-            f"{folder / IMAGES} and {folder / MASKS} do not match: {len(alone)} of {len(images)} "
-            f"images have no mask ({_some(images[stem].name for stem in alone)}), and {len(spare)} "
-            f"of {len(masks)} masks have no image ({_some(masks[stem].name for stem in spare)}). A "
+            f"{folder / IMAGES} and {folder / MASKS} do not match: {', and '.join(partners)}. A "
             "mask has the name of its image but for the ending, as a.jpg and a.png. Rename the "
             "files, or move what has no partner elsewhere."
         )
@@ -231,4 +237,4 @@ def _some(names: Iterable[str]) -> str:
     """The first few names, and how many more there are."""
     listed = list(names)
     more = len(listed) - _SHOWN
-    return (", ".join(listed[:_SHOWN]) or "none") + (f" and {more} more" if more > 0 else "")
+    return ", ".join(listed[:_SHOWN]) + (f" and {more} more" if more > 0 else "")

@@ -121,6 +121,36 @@ def survey(
     )
 
 
+def check_classes(data: SegmentationData) -> None:
+    """Checks that a split shows two classes to tell apart; reads examples until it has seen two.
+
+    Raises:
+        ValueError: It shows fewer, so that nothing can be learned; or an example cannot be read.
+    """
+    seen: set[int] = set()
+    for index in range(len(data)):
+        seen.update(np.unique(data.read(index).label).tolist())
+        if len(seen - {data.ignore_label}) >= 2:
+            return
+    problem = no_two_classes(ignored=data.ignore_label in seen)
+    raise ValueError(f"Data set {data.name}, split {data.split}: {problem}")
+
+
+def no_two_classes(*, ignored: bool) -> str:
+    """What is wrong with masks that show fewer than two classes, and what to do.
+
+    Args:
+        ignored: Whether they hold pixels that are ignored.
+    """
+    problem = "the masks hold no two classes to tell apart."
+    if not ignored:
+        return f"{problem} Give images that show at least two classes of classes.txt."
+    return (
+        f"{problem} Pixels of value 255 are ignored; if these masks are white on black, white is a "
+        "class, and the command `data index-masks` makes masks of labels of them."
+    )
+
+
 def table(surveys: Sequence[Survey]) -> str:
     """The splits of one data set side by side, for a person to read.
 

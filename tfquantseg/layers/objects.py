@@ -91,7 +91,7 @@ def _batch_norm(layer: BatchNorm) -> Iterator[Row]:
     for name in ("mu", "sigma", "gamma", "beta"):
         limit = _limits(layer.limits[f"{name}_limit"])
         yield layer.name, name, getattr(policy, f"k_{name}"), limit
-    yield layer.name, "x_hat", policy.k_x_hat, policy.x_hat_text()
+    yield layer.name, "x_hat", policy.k_x_hat, policy.step_text()
     if layer.quantize_error:
         yield layer.name, "E2", policy.k_E2, policy.E2_text()
     yield from _training(layer.name, policy, "of gamma and beta")

@@ -143,8 +143,7 @@ class Convolution:
                 letter = "E1" if self.error_at == "activation" else "E2"
                 e = self._encode(error, passes)
                 if self.error is not None:
-                    kept = error if passes is None else tf.where(passes, error, 0.0)
-                    e = tap_rounding(kept, e, self.name, letter)
+                    e = tap_rounding(_masked(error, passes), e, self.name, letter)
                 e = tap(e, self.name, letter)
                 e_in = e
                 if per_channel:
@@ -177,17 +176,15 @@ class Convolution:
     def _encode(
         self, error: tf.Tensor, passes: tf.Tensor | None, draws_of: tf.Tensor | None = None
     ) -> Quantized:
-        def masked(x: tf.Tensor) -> tf.Tensor:
-            return x if passes is None else tf.where(passes, x, 0.0)
-
         if self.error is None:
-            return Quantized(masked(error), tf.constant(1.0))
+            return Quantized(_masked(error, passes), tf.constant(1.0))
         if self.error_at == "activation":
             integers, step = encode_error(error, self.error, self.name, draws_of=draws_of)
-            return Quantized(masked(integers), step)
+            return Quantized(_masked(integers, passes), step)
         if draws_of is not None:
-            draws_of = masked(draws_of)
-        return encode_error(masked(error), self.error, self.name, error, draws_of)
+            draws_of = _masked(draws_of, passes)
+        masked = _masked(error, passes)
+        return encode_error(masked, self.error, self.name, error, draws_of)
 
     def _geometry(self) -> dict[str, Any]:
         return {
@@ -229,3 +226,8 @@ class Convolution:
             else tf.raw_ops.Conv2DBackpropFilter
         )
         return operation(input=n_a, filter_sizes=sizes, out_backprop=n_e, **self._geometry())
+
+
+def _masked(error: tf.Tensor, passes: tf.Tensor | None) -> tf.Tensor:
+    """Returns the error where the activation's derivative is 1, and 0 where it is 0."""
+    return error if passes is None else tf.where(passes, error, 0.0)

@@ -257,7 +257,7 @@ class Policy:
             ("U", self.k_U, "limit of its weight"),
             ("mu", self.k_mu, statistics),
             ("sigma", self.k_sigma, statistics),
-            ("x_hat", self.k_x_hat, self.x_hat_text()),
+            ("x_hat", self.k_x_hat, self.step_text()),
             ("gamma", self.k_gamma, f"limit {self.BN_limit}"),
             ("beta", self.k_beta, f"limit {self.BN_limit}"),
         ]
@@ -265,9 +265,13 @@ class Policy:
         lines += [f"{name:6}  {k or 'float':5}  {on if k else '-'}" for name, k, on in rows]
         return "\n".join(lines)
 
+    def step_text(self) -> str:
+        """Returns the step of a dynamic grid in words, for tables."""
+        return f"step {self.step}" + (", max a power of two" if self.scale != "max" else "")
+
     def A_text(self) -> str:
         """Returns the step of activations in words, for tables."""
-        return self._step_text() if self.A_grid == "scaled" else "step 2^(1 - k), not clipped"
+        return self.step_text() if self.A_grid == "scaled" else "step 2^(1 - k), not clipped"
 
     def E1_text(self) -> str:
         """Returns the step of errors at activations in words, for tables."""
@@ -275,18 +279,14 @@ class Policy:
 
     def E2_text(self) -> str:
         """Returns the step of errors at x_hat or at the convolution's output, for tables."""
-        return self._step_text() + (", stochastic" if self.E_rounding == "stochastic" else "")
-
-    def x_hat_text(self) -> str:
-        """Returns the step of batch norm's normalized output in words, for tables."""
-        return self._step_text()
+        return self.step_text() + (", stochastic" if self.E_rounding == "stochastic" else "")
 
     def G_text(self) -> str:
         """Returns what happens to gradients in words, for tables."""
         scale = "scale kept, Eq 17" if self.G_rescale else "scale dropped, Eq 18"
         gain = f", times {self.G_gain:g}" if self.G_gain != 1 else ""
         clip = ", not clipped" if self.G_clip == "none" else ""
-        return f"{self._step_text()}, stochastic, {scale}{gain}{clip}, in the {self.G_at}"
+        return f"{self.step_text()}, stochastic, {scale}{gain}{clip}, in the {self.G_at}"
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the fields, for configurations and files."""
@@ -308,9 +308,6 @@ class Policy:
         if missing:
             raise ValueError(f"a policy needs the fields {', '.join(missing)} too.")
         return cls(**fields)
-
-    def _step_text(self) -> str:
-        return f"step {self.step}" + (", max a power of two" if self.scale != "max" else "")
 
     def _uniform(
         self, bits: int | None, limit: float | tuple[float, ...], axis: int | tuple[int, ...]

@@ -25,7 +25,7 @@ import keras
 import numpy as np
 
 from tfquantseg.training import whole
-from tfquantseg.training.recipe import first_difference
+from tfquantseg.training.recipe import differences
 
 MODEL = "model.keras"
 _STATE = "state.npz"
@@ -211,12 +211,11 @@ def damaged(path: Path, error: Exception) -> ValueError:
 def _check_identity(checkpoint: Checkpoint, identity: dict[str, Any]) -> None:
     about = _about(checkpoint.path)
     for part, here in identity.items():
-        difference = first_difference(about[part], here, part)
-        if difference:
+        for key, there, now in differences(about[part], here, part):
             raise ValueError(
-                f"{checkpoint.path} is a checkpoint of another model: {difference.key} is "
-                f"{difference.first!r} there and {difference.second!r} in this run. Remove it from "
-                "the work directory, or give another --workdir."
+                f"{checkpoint.path} is a checkpoint of another model: {key} is {there!r} there and "
+                f"{now!r} in this run. Remove it from the work directory, or give another "
+                "--workdir."
             )
 
 

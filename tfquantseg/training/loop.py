@@ -13,6 +13,7 @@ from typing import Any, Literal, TextIO
 import tensorflow as tf
 from ml_collections import ConfigDict
 
+from tfquantseg.data.survey import check_classes
 from tfquantseg.layers import clipped_statistics, object_table
 from tfquantseg.training import checkpoints, parts, recipe, sizes, whole, workdir
 from tfquantseg.training.board import Board
@@ -83,6 +84,7 @@ class _Run:
         self._path = path
         self._folder = path / workdir.CHECKPOINTS
         self._data = parts.data(config, config.data.train)
+        check_classes(self._data)
         held_out = parts.data(config, config.data.val)
         classes = len(self._data.classes)
         with tf.distribute.get_strategy().scope():
@@ -101,8 +103,6 @@ class _Run:
         self._zeroed = ZeroedShares(self._model, loss, ignore)
         self._evaluator = Evaluator(self._model, held_out, config)
         self._progress = Progress(config.steps, self._done, config.data.batch, stream)
-        if newest:
-            self._progress.say(f"Going on from step {self._done} of {config.steps}.")
 
     def until_done(self, stop: StopRequest) -> Outcome:
         """Trains until the last step or a signal."""
@@ -112,6 +112,7 @@ class _Run:
         # All that a config can have wrong has been met once there is a batch.
         batches = itertools.chain([next(batches)], batches)
         workdir.claim(self._path, self._as_saved)
+        self._announce()
         objects = object_table(self._model)
         whole.write_whole(self._path / workdir.OBJECTS, objects.encode())
         with (
@@ -131,6 +132,20 @@ class _Run:
         scores = json.dumps(evaluation.as_json(), indent=2).encode() + b"\n"
         whole.write_whole(self._path / workdir.SCORES, scores)
         return Outcome("finished", steps, evaluation=evaluation)
+
+    def _announce(self) -> None:
+        steps, boundaries = self._config.steps, self._config.optimizer.boundaries
+        where = self._path.absolute()
+        if self._done:
+            self._progress.say(f"Going on in {where} from step {self._done} of {steps}.")
+        else:
+            self._progress.say(f"Training in {where}")
+        late = [step for step in boundaries if step >= steps]
+        if late:
+            self._progress.say(
+                f"The last step is {steps}: the learning rate is not halved at "
+                f"{', '.join(map(str, late))}, as config.optimizer.boundaries says."
+            )
 
     def _after_step(
         self, result: StepResult, batch: Batch, log: Log, board: Board, stop: StopRequest

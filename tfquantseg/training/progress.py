@@ -16,7 +16,7 @@ _WINDOW = 50  # steps that speed, loss and mIoU are taken over
 
 
 class Progress:
-    """Shows step, loss, mIoU, images a second and time left.
+    """Shows step, loss, mIoU of the training images, images a second and time left.
 
     Loss, mIoU and speed are taken over the last 50 steps, without the time that `paused` takes out.
 
@@ -85,7 +85,7 @@ class Progress:
         # Without a labelled pixel so far there is no score.
         miou = f"{scores(seen[np.newaxis]).miou:.1%}" if seen.any() else "-"
         done = f"{bar(self._step / self._steps)} step {self._step}/{self._steps}"
-        text = f"{done}  loss {loss:.4g}  mIoU {miou}"
+        text = f"{done}  loss {loss:.4g}  train mIoU {miou}"
         speed = self.images_per_second
         if not speed:
             return text

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict
@@ -97,7 +97,7 @@ KEYS = tuple(_ACCEPTED)
 
 
 class Difference(NamedTuple):
-    """The first place where two configs differ; `absent` where one has no such key."""
+    """A place where two configs differ; `absent` where one has no such key."""
 
     key: str
     first: Any
@@ -173,29 +173,35 @@ def unknown_key(received: str, accepted: Iterable[str]) -> ValueError:
     return ValueError(f"Unknown config key 'config.{received}'.{hint} Accepted: {names}.")
 
 
-def first_difference(first: Any, second: Any, key: str = "") -> Difference | None:
-    """Where two plain trees differ first, in the order of the first one.
+def differences(first: Any, second: Any, key: str = "") -> Iterator[Difference]:
+    """Where two plain trees differ, in the order of the first one.
+
+    Lists of trees are compared entry by entry, other lists as a whole.
 
     Args:
         first: Dicts, lists and scalars, as `plain` makes them.
         second: The same.
         key: Where in a larger tree the two stand, as a dotted path.
 
-    Returns:
-        The dotted key and both values, or None when the two are equal.
+    Yields:
+        The dotted key and both values.
     """
     if isinstance(first, dict) and isinstance(second, dict):
         pairs = [(name, first.get(name, _ABSENT), second.get(name, _ABSENT)) for name in first]
         pairs += [(name, _ABSENT, second[name]) for name in second if name not in first]
-    elif isinstance(first, list) and isinstance(second, list) and len(first) == len(second):
+    elif _are_lists_of_trees(first, second):
         pairs = [(str(i), a, b) for i, (a, b) in enumerate(zip(first, second, strict=True))]
     else:
-        return None if first == second else Difference(key, first, second)
+        if first != second:
+            yield Difference(key, first, second)
+        return
     for name, a, b in pairs:
-        found = first_difference(a, b, f"{key}.{name}" if key else name)
-        if found:
-            return found
-    return None
+        yield from differences(a, b, f"{key}.{name}" if key else name)
+
+
+def _are_lists_of_trees(first: Any, second: Any) -> bool:
+    lists = isinstance(first, list) and isinstance(second, list) and len(first) == len(second)
+    return lists and any(isinstance(entry, dict | list) for entry in (*first, *second))
 
 
 def _keys(tree: dict[str, Any], prefix: str = "") -> list[str]:

@@ -41,6 +41,8 @@ _LOCK = "lock"
 def opened(path: Path, config: dict[str, Any]) -> Iterator[Path]:
     """Makes or reopens a work directory for training; it is locked while the block runs.
 
+    A directory that was made here, and that no config has claimed when the block ends, is removed.
+
     Args:
         path: The directory; made, with its parents, if it does not exist.
         config: The plain config of the run (`recipe.plain`).
@@ -55,14 +57,18 @@ def opened(path: Path, config: dict[str, Any]) -> Iterator[Path]:
     """
     if path.exists() and not path.is_dir():
         raise ValueError(f"{path} is a file; give a folder, or a new name, as --workdir.")
+    made = [folder for folder in (path, *path.parents) if not folder.exists()]
     path.mkdir(parents=True, exist_ok=True)
     with _locked(path):
         if (path / CONFIG).exists():
             _check_same(path, config)
-        (path / CHECKPOINTS).mkdir(exist_ok=True)
         for folder in (path, path / CHECKPOINTS):
             whole.remove_unfinished(folder)
-        yield path
+        try:
+            yield path
+        finally:
+            if not (path / CONFIG).exists():
+                _leave(path, made)
 
 
 def claim(path: Path, config: dict[str, Any]) -> None:
@@ -73,6 +79,7 @@ def claim(path: Path, config: dict[str, Any]) -> None:
     Raises:
         OSError: It cannot be written.
     """
+    (path / CHECKPOINTS).mkdir(exist_ok=True)
     if not (path / CONFIG).exists():
         whole.write_whole(path / CONFIG, json.dumps(config, indent=2).encode() + b"\n")
 
@@ -103,35 +110,42 @@ def read_config(path: Path) -> dict[str, Any]:
 
 
 def _check_same(path: Path, config: dict[str, Any]) -> None:
-    saved = read_config(path)
-    difference = recipe.first_difference(saved, config)
-    if difference:
-        key, there, here = difference
-        raise ValueError(
-            f"{path} holds a run of another config: config.{key} is {there!r} there and {here!r} "
-            f"now. {_advice(key, saved, config)}"
-        )
+    # Another data set or network first: then what else differs hardly matters.
+    found = sorted(recipe.differences(read_config(path), config), key=_is_of_settings)
+    if not found:
+        return
+    listed = [f"  config.{key} is {there!r} there and {now!r} now" for key, there, now in found]
+    raise ValueError("\n".join([f"{path} holds a run of another config:", *listed, _advice(found)]))
 
 
-def _advice(key: str, saved: dict[str, Any], config: dict[str, Any]) -> str:
-    """What to do about a difference; the change that undoes it where a command line can hold it."""
+def _is_of_settings(difference: recipe.Difference) -> bool:
+    return not difference.key.startswith(("data.name", "data.options", "model."))
+
+
+def _advice(found: list[recipe.Difference]) -> str:
+    """What to do about differences; the flags that undo them where a command line can hold them."""
     otherwise = "give another --workdir."
-    there: Any = saved
-    here: Any = config
-    names = []
-    for name in key.split("."):
-        if not isinstance(there, dict):
-            break  # A list is given as a whole.
-        if name not in there or name not in here:
-            return otherwise.capitalize()
-        there, here = there[name], here[name]
-        names.append(name)
-    values = there if isinstance(there, list) else [there]
-    if not all(isinstance(value, str | int | float) for value in values):
+    if not all(_is_of_settings(one) and _can_be_typed(one) for one in found):
         return otherwise.capitalize()
-    text = str(tuple(there) if isinstance(there, list) else there)
-    argument = shlex.quote(f"--config.{'.'.join(names)}={text}")
-    return f"Go on with that run by giving {argument}, or {otherwise}"
+    flags = [
+        f"--config.{key}={tuple(there) if isinstance(there, list) else there}"
+        for key, there, _ in found
+    ]
+    return f"Go on with that run by giving {shlex.join(flags)}, or {otherwise}"
+
+
+def _can_be_typed(difference: recipe.Difference) -> bool:
+    there = difference.first
+    values = there if isinstance(there, list) else [there]
+    return all(isinstance(value, str | int | float) for value in values)
+
+
+def _leave(path: Path, made: list[Path]) -> None:
+    """Removes the lock of a directory, and the empty folders that were made for it."""
+    (path / _LOCK).unlink()
+    with contextlib.suppress(OSError):  # Somebody has put something there.
+        for folder in made:
+            folder.rmdir()
 
 
 @contextlib.contextmanager
