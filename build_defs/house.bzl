@@ -20,7 +20,7 @@ MAY_IMPORT = {
     "layers": ["names", "numerics", "policy"],
     "transform": ["names", "models", "numerics", "policy", "layers"],
     "optimizer": ["names", "numerics", "policy", "layers"],
-    "export": ["names", "numerics", "policy", "layers", "transform"],
+    "export": ["names", "models", "numerics", "policy", "layers", "transform"],
     # -> training -> analysis -> cli
     "training": [
         "names",

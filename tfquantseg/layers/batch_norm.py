@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tfquantseg.numerics import Uniform, quantize_error, quantize_value
@@ -121,6 +122,18 @@ class BatchNorm(keras.layers.Layer):
         if self.center:
             x_hat = x_hat + _on(self._beta, tf.convert_to_tensor(self.beta))
         return x_hat
+
+    def quantized_statistics(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Returns mu_q, sigma_q, gamma_q and beta_q of evaluation (Eq 14), float32 [C] each."""
+        channels = self.moving_mu.shape
+        gamma = tf.convert_to_tensor(self.gamma) if self.scale else tf.ones(channels)
+        beta = tf.convert_to_tensor(self.beta) if self.center else tf.zeros(channels)
+        return (
+            _on(self._mu, tf.convert_to_tensor(self.moving_mu)).numpy(),
+            _on(self._sigma, tf.convert_to_tensor(self.moving_sigma)).numpy(),
+            (_on(self._gamma, gamma) if self.scale else gamma).numpy(),
+            (_on(self._beta, beta) if self.center else beta).numpy(),
+        )
 
     def _share_clipped(self, mu: tf.Tensor, sigma: tf.Tensor) -> tf.Tensor:
         """Returns the share of the channels whose mu or sigma lies beyond its limit."""

@@ -1,0 +1,145 @@
+"""What a frozen network holds, and which models have none."""
+
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+
+from tests.export import every_operation
+from tfquantseg import preset, quantize
+from tfquantseg.export.freeze import freeze, integers_of
+from tfquantseg.export.network import Convolution, Requantize
+from tfquantseg.policy import Rules
+
+L = keras.layers
+
+
+@pytest.fixture(scope="module")
+def model() -> keras.Model:
+    """The model of every operation, trained."""
+    return every_operation.trained()
+
+
+def _small(*behind: L.Layer, policy: str = "INTEGER", seen: bool = True) -> keras.Model:
+    """A convolution, and layers behind it; quantized, and trained if it has `seen` an image."""
+    image = keras.Input((None, None, 3))
+    x = L.Rescaling(1 / 128, offset=-1)(image)
+    x = L.Conv2D(4, 3, padding="same", name="conv")(x)
+    for layer in behind:
+        x = layer(x)
+    model = quantize(keras.Model(image, x), preset(policy))
+    if seen:
+        model(np.full((1, 16, 16, 3), 200.0, np.float32), training=True)
+    return model
+
+
+def test_batch_norm_folds_into_steps_and_bias(model: keras.Model) -> None:
+    stem = freeze(model, *every_operation.SIZE).convolutions[0]
+    layer, norm = model.get_layer("stem"), model.get_layer("stem_bn")
+    mu, sigma, gamma, beta = norm.quantized_statistics()
+    integers, steps = layer.quantized_kernel()
+    factor = gamma.astype(np.float64) / (sigma + np.float64(norm.epsilon))
+    assert (stem.output.name, stem.layer, stem.activation) == ("stem", "stem", "relu")
+    assert stem.signs.tolist() == [-1, 1, 1, 1, 1, 0]
+    np.testing.assert_array_equal(stem.weights, integers.numpy() * stem.signs)
+    folded = steps.numpy().reshape(-1) * np.abs(factor)
+    np.testing.assert_array_equal(stem.weight_steps[:5], folded[:5].astype(np.float32))
+    assert stem.weight_steps[5] > 0
+    np.testing.assert_array_equal(stem.bias, -mu * factor + beta)
+
+
+def test_a_batch_norm_without_convolution_becomes_one(model: keras.Model) -> None:
+    network = freeze(model, *every_operation.SIZE)
+    (alone,) = [one for one in network.convolutions if one.output.name == "alone_bn"]
+    assert (alone.kind, alone.layer, alone.weights.shape) == ("depthwise", "", (1, 1, 6, 1))
+    assert np.abs(alone.weights).reshape(-1).tolist() == [127] * 5 + [0]
+
+
+def test_steps_are_those_of_the_edges(model: keras.Model) -> None:
+    network = freeze(model, *every_operation.SIZE)
+    assert network.image.step == 2.0**-7
+    for name, tensors in network.edges.items():
+        edge = model.get_layer(name)
+        if edge.fixed_scale is None:
+            for tensor in tensors:
+                assert tensor.step == np.float32(edge.running_scale.numpy()) / np.float32(127)
+    requantized = [one for one in network.operations if isinstance(one, Requantize)]
+    assert {one.output.step for one in requantized} == {network.edges["image_pooling_A"][0].step}
+
+
+def test_shapes_are_those_of_the_graph(model: keras.Model) -> None:
+    for size in (every_operation.SIZE, (30, 42)):
+        network = freeze(model, *size)
+        integers = integers_of(model, network)(every_operation.images(1, size)[0])
+        assert {one.output.name for one in network.operations} < integers.keys()
+        for one in network.operations:
+            assert integers[one.output.name].shape == one.output.shape, one.output.name
+
+
+def test_a_shared_convolution_is_two_operations() -> None:
+    image = keras.Input((None, None, 3))
+    x = L.Rescaling(1 / 128, offset=-1)(image)
+    shared = L.Conv2D(3, 3, padding="same", name="shared")
+    model = quantize(keras.Model(image, shared(shared(x))), preset("INTEGER"))
+    model(np.full((1, 8, 8, 3), 200.0, np.float32), training=True)
+    names = [(one.output.name, one.layer) for one in freeze(model, 8, 8).convolutions]
+    assert names == [("shared", "shared"), ("shared_call2", "shared")]
+
+
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [
+        (lambda: every_operation.float_model(), "computes in float32: there are no integers"),
+        (lambda: _small(seen=False), "has no scale: the model was not trained"),
+        (lambda: _small(policy="PAPER_FCN"), r"PAPER_FCN keeps some activations off .*A_at=conv_"),
+        (
+            lambda: _small(L.Softmax()),
+            r"\(Softmax\) has no 8-bit form; .* leave softmax to whoever",
+        ),
+        (lambda: _small(L.Conv2D(2, 9, name="large")), "'large' gets 8 x 8 positions, fewer than"),
+    ],
+)
+def test_models_without_an_integer_network(made, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        freeze(made(), 8, 8)
+
+
+def test_a_part_in_float_is_named() -> None:
+    image = keras.Input((None, None, 3))
+    x = L.Conv2D(4, 3, name="first")(L.Rescaling(1 / 128, offset=-1)(image))
+    x = L.Conv2D(4, 3, name="second")(x)
+    rules = Rules((("first", preset("FLOAT")), (".*", preset("INTEGER"))))
+    model = quantize(keras.Model(image, x), rules)
+    model(np.full((1, 8, 8, 3), 200.0, np.float32), training=True)
+    with pytest.raises(ValueError, match=r"'first'.*an int8 file can't hold|'first' reads"):
+        freeze(model, 8, 8)
+
+
+def test_an_image_off_the_grid_is_refused() -> None:
+    image = keras.Input((None, None, 3))
+    model = quantize(
+        keras.Model(image, L.Conv2D(4, 3)(L.Rescaling(1 / 255)(image))), preset("INTEGER")
+    )
+    model(np.full((1, 8, 8, 3), 200.0, np.float32), training=True)
+    with pytest.raises(ValueError, match=r"does not enter on a grid; begin .* Rescaling\(1/128"):
+        freeze(model, 8, 8)
+
+
+def test_a_policy_that_devices_do_not_round_like_is_refused() -> None:
+    image = keras.Input((None, None, 3))
+    policy = dataclasses.replace(preset("INTEGER"), name="UP", rounding="half_up")
+    float_model = keras.Model(image, L.Conv2D(4, 3)(L.Rescaling(1 / 128, offset=-1)(image)))
+    model = quantize(float_model, policy)
+    model(np.full((1, 8, 8, 3), 200.0, np.float32), training=True)
+    with pytest.raises(ValueError, match="policy UP rounds half_up, devices round half_away"):
+        freeze(model, 8, 8)
+
+
+def test_a_bias_too_large_for_its_steps_is_refused(model: keras.Model) -> None:
+    convolution = freeze(model, *every_operation.SIZE).convolutions[0]
+    assert isinstance(convolution, Convolution)
+    steps = np.full_like(convolution.weight_steps, 2.0**-40)
+    tiny = dataclasses.replace(convolution, weight_steps=steps)
+    with pytest.raises(ValueError, match=r"'stem': the bias of channel \d is .* 2\*\*30 at most"):
+        tiny.bias_integers()

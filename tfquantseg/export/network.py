@@ -1,0 +1,251 @@
+"""A frozen network: 8-bit tensors, and the integer operations between them.
+
+`freeze` makes one of a trained model; `twin` computes it in NumPy; `tflite` writes it as a file.
+All three know it by these values alone, so that what a file must compute is defined in one place.
+
+Every tensor holds the integers -128..127 of a real tensor ``integers * step``; zero points are 0.
+The batch is 1 and left out of shapes, which are (height, width, channels).
+"""
+
+import dataclasses
+import math
+from typing import Literal
+
+import numpy as np
+
+Shape = tuple[int, int, int]
+Sides = tuple[int, int]
+Padding = Literal["SAME", "VALID"]
+Activation = Literal["linear", "relu", "relu6"]
+
+LARGEST_BIAS = 2**30
+"""A bias beyond it leaves a 32-bit sum too little room."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Tensor:
+    """One tensor of 8-bit integers.
+
+    Attributes:
+        name: of the layer whose output it is; unique in its network.
+        shape: height, width and channels.
+        step: the real value of one integer step, a positive float32 value.
+    """
+
+    name: str
+    shape: Shape
+    step: float
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Operation:
+    """What makes one tensor of others.
+
+    Attributes:
+        inputs: the tensors it reads.
+        output: the tensor it makes.
+    """
+
+    inputs: tuple[Tensor, ...]
+    output: Tensor
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Convolution(Operation):
+    """A convolution, batch norm folded into its steps and bias.
+
+    ``Y = activation(sum(n_A * n_W) * (s_A * s_W) + b)``
+
+    Attributes:
+        layer: name of the layer whose W_q the weights are; "" for a batch norm of its own.
+        kind: "conv2d", "depthwise" or "transposed".
+        weights: int8 [H, W, in, out]; of a depthwise one [H, W, in, multiplier], of a transposed
+            one [H, W, out, in].
+        signs: int8 [out], of the gamma that is folded in: the weights are W_q times it.
+        weight_steps: float32 [out], positive.
+        bias: float64 [out], the real bias.
+        strides: vertical and horizontal.
+        dilations: vertical and horizontal.
+        padding: "SAME" or "VALID", as TensorFlow defines them.
+        activation: "linear", "relu" or "relu6".
+    """
+
+    layer: str
+    kind: Literal["conv2d", "depthwise", "transposed"]
+    weights: np.ndarray
+    signs: np.ndarray
+    weight_steps: np.ndarray
+    bias: np.ndarray
+    strides: Sides
+    dilations: Sides
+    padding: Padding
+    activation: Activation
+
+    @property
+    def bias_steps(self) -> np.ndarray:
+        """The step of each channel's sum, float64 [out]: s_A * s_W."""
+        return self.inputs[0].step * self.weight_steps.astype(np.float64)
+
+    def bias_integers(self) -> np.ndarray:
+        """Returns the bias in steps of its channel's sum, int32 [out], ties away from zero.
+
+        Raises:
+            ValueError: a bias is larger than 2**30 steps.
+        """
+        steps = self.bias / self.bias_steps
+        integers = np.copysign(np.floor(np.abs(steps) + 0.5), steps)
+        largest = float(np.abs(integers).max(initial=0))
+        if not largest <= LARGEST_BIAS:
+            channel = int(np.abs(integers).argmax())
+            raise ValueError(
+                f"{self.output.name!r}: the bias of channel {channel} is {self.bias[channel]:.4g}, "
+                f"which is {largest:.4g} steps of {self.bias_steps[channel]:.4g}; 32-bit sums take "
+                "2**30 at most. A gamma or weights close to zero make steps so small: train on, "
+                "or remove the channel."
+            )
+        return integers.astype(np.int32)
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Add(Operation):
+    """The sum of two tensors, with an activation."""
+
+    activation: Activation
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Requantize(Operation):
+    """The same real values on another step, with an activation."""
+
+    activation: Activation
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Mean(Operation):
+    """The average over all positions, [1, 1, C], on a step of its own."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Concatenate(Operation):
+    """All inputs, which have the output's step, along the channels."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Pool(Operation):
+    """The largest or the average integer of each window, on the input's step.
+
+    Attributes:
+        kind: "max" or "average"; averages leave out padding and round ties away from zero.
+        size: height and width of a window.
+        strides: vertical and horizontal.
+        padding: "SAME" or "VALID".
+    """
+
+    kind: Literal["max", "average"]
+    size: Sides
+    strides: Sides
+    padding: Padding
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Resize(Operation):
+    """Another height and width, on the input's step; pixel centres lie at halves.
+
+    Attributes:
+        kind: "bilinear" or "nearest".
+    """
+
+    kind: Literal["bilinear", "nearest"]
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Repeat(Operation):
+    """One position [1, 1, C] at every position of the output."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Pad(Operation):
+    """Zeros around the input.
+
+    Attributes:
+        before: rows above and columns to the left.
+        after: rows below and columns to the right.
+    """
+
+    before: Sides
+    after: Sides
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Crop(Operation):
+    """A part of the input.
+
+    Attributes:
+        start: the first row and column.
+    """
+
+    start: Sides
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Network:
+    """A frozen network.
+
+    Attributes:
+        name: the model's name.
+        image: the input; a byte u enters as the integer u - 128.
+        operations: in an order in which each finds its inputs made.
+        logits: the output.
+        edges: of each `QuantEdge` of the model, by its name, the tensors that it makes.
+    """
+
+    name: str
+    image: Tensor
+    operations: tuple[Operation, ...]
+    logits: Tensor
+    edges: dict[str, tuple[Tensor, ...]]
+
+    @property
+    def convolutions(self) -> tuple[Convolution, ...]:
+        """All convolutions, in order."""
+        return tuple(one for one in self.operations if isinstance(one, Convolution))
+
+
+def along_channels(kind: str, weights: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Returns one value an output channel in a shape that multiplies a convolution's weights.
+
+    Args:
+        kind: of the convolution.
+        weights: its weights, in the layout of its kind.
+        values: [out].
+    """
+    if kind == "depthwise":
+        return values.reshape(weights.shape[2:])
+    return values[:, np.newaxis] if kind == "transposed" else values
+
+
+def clamp(activation: Activation, step: float) -> tuple[int, int]:
+    """Returns the least and the largest integer that an activation leaves, as TFLite does.
+
+    Args:
+        activation: "linear", "relu" or "relu6".
+        step: of the activation's output, a float32 value.
+    """
+    if activation == "linear":
+        return -128, 127
+    if activation == "relu":
+        return 0, 127
+    return 0, min(127, math.floor(float(np.float32(6.0) / np.float32(step)) + 0.5))
+
+
+def same_padding(size: int, window: int, stride: int, dilation: int = 1) -> tuple[int, int]:
+    """Returns the rows that TensorFlow's SAME adds before and after one side.
+
+    Args:
+        size: of the input, pixels.
+        window: of the kernel, pixels.
+        stride: pixels.
+        dilation: pixels between neighbouring taps.
+    """
+    total = max((-(-size // stride) - 1) * stride + (window - 1) * dilation + 1 - size, 0)
+    return total // 2, total - total // 2

@@ -1,0 +1,134 @@
+"""Runs a `.tflite` file with LiteRT."""
+
+import ctypes
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from ai_edge_litert import interpreter as litert
+
+Kernels = Literal["default", "reference"]
+
+
+class FileNetwork:
+    """An int8 segmentation file, run image by image.
+
+    Args:
+        content: the file, or what it holds.
+        kernels: "default" are those that a phone or a computer uses (XNNPACK); "reference" the
+            slow ones that define what an operation computes.
+        delegate: a library that runs operations elsewhere, such as libedgetpu.so.1.
+        keeps_tensors: whether `tensor` may be asked for what lies between operations.
+
+    Raises:
+        ValueError: it is no such file: not TFLite, damaged, or not of one 8-bit image and one
+            output [1, H, W, C] of 8 bits; or the delegate can't be loaded.
+    """
+
+    def __init__(
+        self,
+        content: bytes | Path,
+        *,
+        kernels: Kernels = "default",
+        delegate: str | None = None,
+        keeps_tensors: bool = False,
+    ) -> None:
+        """Loads the file and checks its two ends."""
+        self._name = str(content) if isinstance(content, Path) else "the file"
+        self._interpreter = self._load(content, kernels, delegate, keeps_tensors)
+        inputs, outputs = (
+            self._interpreter.get_input_details(),
+            self._interpreter.get_output_details(),
+        )
+        if len(inputs) != 1 or len(outputs) != 1:
+            raise self._foreign(f"has {len(inputs)} inputs and {len(outputs)} outputs")
+        self._input, self._output = inputs[0], outputs[0]
+        shape, kind = self._input["shape"].tolist(), self._input["dtype"]
+        if len(shape) != 4 or shape[0] != 1 or shape[3] != 3 or kind not in (np.int8, np.uint8):
+            raise self._foreign(f"takes {kind.__name__} {shape}")
+        shape, kind = self._output["shape"].tolist(), self._output["dtype"]
+        if len(shape) != 4 or shape[0] != 1 or kind not in (np.int8, np.uint8):
+            raise self._foreign(f"returns {kind.__name__} {shape}")
+        self._names = {
+            detail["name"]: detail["index"] for detail in self._interpreter.get_tensor_details()
+        }
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the image, pixels."""
+        _, height, width, _ = self._input["shape"]
+        return int(height), int(width)
+
+    @property
+    def classes(self) -> int:
+        """Number of classes, C."""
+        return int(self._output["shape"][3])
+
+    def __call__(self, image: np.ndarray) -> np.ndarray:
+        """Returns the logits of one image.
+
+        Args:
+            image: uint8 [H, W, 3] of this file's size.
+
+        Returns:
+            Integers [H', W', C], int8 or uint8.
+
+        Raises:
+            ValueError: the image has another shape or type.
+        """
+        if image.dtype != np.uint8 or image.shape != (*self.size, 3):
+            raise ValueError(
+                f"{self._name} takes uint8 {(*self.size, 3)}, received {image.dtype} {image.shape}."
+            )
+        if self._input["dtype"] == np.int8:
+            image = (image.astype(np.int16) - 128).astype(np.int8)
+        self._interpreter.set_tensor(self._input["index"], image[np.newaxis])
+        self._interpreter.invoke()
+        return np.asarray(self._interpreter.get_tensor(self._output["index"])[0])
+
+    def tensor(self, name: str) -> np.ndarray:
+        """Returns a constant, or what the last call left in a tensor.
+
+        Raises:
+            KeyError: no tensor has this name.
+        """
+        return np.asarray(self._interpreter.get_tensor(self._names[name]))
+
+    def _load(
+        self, content: bytes | Path, kernels: Kernels, delegate: str | None, keeps_tensors: bool
+    ) -> Any:
+        try:
+            data = content.read_bytes() if isinstance(content, Path) else content
+            loaded = litert.Interpreter(
+                model_content=data,
+                experimental_op_resolver_type=(
+                    litert.OpResolverType.BUILTIN_REF
+                    if kernels == "reference"
+                    else litert.OpResolverType.AUTO
+                ),
+                experimental_preserve_all_tensors=keeps_tensors,
+                experimental_delegates=[self._delegate(delegate)] if delegate else None,
+            )
+            loaded.allocate_tensors()
+        except (ValueError, RuntimeError) as error:
+            raise ValueError(
+                f"{self._name} can't be run: {error}. Give a .tflite file that the command convert "
+                "wrote."
+            ) from error
+        return loaded
+
+    def _delegate(self, library: str) -> Any:
+        try:
+            ctypes.CDLL(library)  # LiteRT's own delegate fails a second time when it is freed.
+            return litert.load_delegate(library)
+        except (ValueError, OSError) as error:
+            raise ValueError(
+                f"the delegate {library!r} can't be loaded ({error}); install it (for a Coral "
+                "board the package libedgetpu1-std), or leave it out."
+            ) from error
+
+    def _foreign(self, what: str) -> ValueError:
+        return ValueError(
+            f"{self._name} {what}; accepted is one image [1, H, W, 3] of 8 bits in, logits "
+            "[1, H, W, C] of 8 bits out, as the command convert writes them."
+        )

@@ -1,0 +1,358 @@
+"""Writes a frozen network as a full-int8 `.tflite`, operation by operation.
+
+Every weight is written as the integer that the network holds, every step as its float32 value, all
+zero points as 0 (128 where the input is uint8). No converter stands in between that could fuse,
+fold or recalibrate anything: docs/design/export.md says why.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, Literal
+
+import flatbuffers
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from tfquantseg.export.network import (
+    Activation,
+    Add,
+    Concatenate,
+    Convolution,
+    Crop,
+    Mean,
+    Network,
+    Operation,
+    Pad,
+    Pool,
+    Repeat,
+    Requantize,
+    Resize,
+    Tensor,
+)
+
+Border = Literal["int8", "uint8"]
+_IDENTIFIER = b"TFL3"
+_ALIGNMENT = 16  # bytes; kernels read weights and biases in place
+_ACTIVATIONS: dict[Activation, int] = {
+    "linear": schema.ActivationFunctionType.NONE,
+    "relu": schema.ActivationFunctionType.RELU,
+    "relu6": schema.ActivationFunctionType.RELU6,
+}
+_PADDINGS = {"SAME": schema.Padding.SAME, "VALID": schema.Padding.VALID}
+_OPERATORS = schema.BuiltinOperator
+
+# The oldest TensorFlow whose runtime knows each version of an operator that is written here.
+_RUNTIMES = {
+    (_OPERATORS.ADD, 2): (1, 14, 0),
+    (_OPERATORS.AVERAGE_POOL_2D, 2): (1, 14, 0),
+    (_OPERATORS.CONCATENATION, 2): (1, 14, 0),
+    (_OPERATORS.CONV_2D, 3): (1, 14, 0),
+    (_OPERATORS.DEPTHWISE_CONV_2D, 3): (1, 14, 0),
+    (_OPERATORS.MAX_POOL_2D, 2): (1, 14, 0),
+    (_OPERATORS.MEAN, 2): (1, 14, 0),
+    (_OPERATORS.PAD, 2): (1, 14, 0),
+    (_OPERATORS.QUANTIZE, 1): (1, 14, 0),
+    (_OPERATORS.RELU, 2): (2, 1, 0),
+    (_OPERATORS.RELU6, 2): (1, 14, 0),
+    (_OPERATORS.RESIZE_BILINEAR, 3): (2, 2, 0),
+    (_OPERATORS.RESIZE_NEAREST_NEIGHBOR, 2): (1, 14, 0),
+    (_OPERATORS.SLICE, 2): (1, 14, 0),
+    (_OPERATORS.TILE, 1): (1, 10, 1),
+    (_OPERATORS.TRANSPOSE_CONV, 2): (2, 2, 0),
+    (_OPERATORS.TRANSPOSE_CONV, 3): (2, 3, 0),
+}
+
+
+def write_tflite(network: Network, border: Border = "int8") -> bytes:
+    """Returns the content of a `.tflite` file that computes a network.
+
+    Args:
+        network: a frozen network.
+        border: "int8" takes the integers u - 128 of bytes u; "uint8" takes the bytes themselves.
+
+    Returns:
+        The file: one input [1, H, W, 3], one output int8 [1, H', W', C], the logits.
+
+    Raises:
+        ValueError: a bias is larger than 32-bit sums allow.
+    """
+    return _Writer(network, border).content()
+
+
+@dataclasses.dataclass
+class _Buffer:
+    """A buffer that lies at a multiple of 16 bytes, which the generated classes don't care for."""
+
+    data: bytes
+
+    def Pack(self, builder: flatbuffers.Builder) -> int:
+        vector = None
+        if self.data:
+            builder.StartVector(1, len(self.data), _ALIGNMENT)
+            builder.head -= len(self.data)
+            builder.Bytes[builder.head : builder.head + len(self.data)] = self.data
+            vector = builder.EndVector()
+        schema.BufferStart(builder)
+        if vector is not None:
+            schema.BufferAddData(builder, vector)
+        return int(schema.BufferEnd(builder))
+
+
+class _Writer:
+    """Collects tensors, buffers and operators."""
+
+    def __init__(self, network: Network, border: Border) -> None:
+        self._network = network
+        self._buffers = [_Buffer(b"")]
+        self._tensors: list[Any] = []
+        self._codes: dict[tuple[int, int], int] = {}
+        self._operators: list[Any] = []
+        self._index: dict[str, int] = {}
+        self._input = self._image(border)
+        for operation in network.operations:
+            _WRITE[type(operation)](self, operation)
+
+    def content(self) -> bytes:
+        graph = schema.SubGraphT()
+        graph.name = "main"
+        graph.tensors, graph.operators = self._tensors, self._operators
+        graph.inputs, graph.outputs = [self._input], [self._index[self._network.logits.name]]
+        model = schema.ModelT()
+        model.version = 3
+        model.description = f"tfquantseg {self._network.name}"
+        model.subgraphs, model.buffers = [graph], self._buffers
+        model.operatorCodes = [_code(*key) for key in self._codes]
+        oldest = max(_RUNTIMES[key] for key in self._codes)
+        runtime = schema.MetadataT()
+        runtime.name = "min_runtime_version"
+        runtime.buffer = self._buffer(".".join(map(str, oldest)).encode().ljust(16, b"\0"))
+        model.metadata = [runtime]
+        builder = flatbuffers.Builder(sum(len(buffer.data) for buffer in self._buffers) + 2**16)
+        builder.Finish(model.Pack(builder), _IDENTIFIER)
+        return bytes(builder.Output())
+
+    # Tensors.
+
+    def _buffer(self, data: bytes) -> int:
+        self._buffers.append(_Buffer(data))
+        return len(self._buffers) - 1
+
+    def _tensor(
+        self,
+        name: str,
+        shape: tuple[int, ...],
+        kind: int,
+        data: np.ndarray | None = None,
+        *,
+        steps: Any = (),
+        zero_point: int = 0,
+        axis: int = 0,
+    ) -> int:
+        tensor = schema.TensorT()
+        tensor.name, tensor.shape, tensor.type = name, list(shape), kind
+        # Buffer 0 is empty: that of all tensors which are computed.
+        tensor.buffer = 0 if data is None else self._buffer(np.ascontiguousarray(data).tobytes())
+        if len(steps):
+            tensor.quantization = schema.QuantizationParametersT()
+            tensor.quantization.scale = np.asarray(steps, np.float32)
+            tensor.quantization.zeroPoint = np.full(len(steps), zero_point, np.int64)
+            tensor.quantization.quantizedDimension = axis
+        self._tensors.append(tensor)
+        return len(self._tensors) - 1
+
+    def _activations(self, tensor: Tensor) -> int:
+        index = self._tensor(
+            tensor.name, (1, *tensor.shape), schema.TensorType.INT8, steps=[tensor.step]
+        )
+        self._index[tensor.name] = index
+        return index
+
+    def _image(self, border: Border) -> int:
+        """Makes the input; of bytes a QUANTIZE makes integers, exactly, as the step is the same."""
+        image = self._network.image
+        if border == "int8":
+            return self._activations(image)
+        index = self._tensor(
+            f"{image.name}_bytes",
+            (1, *image.shape),
+            schema.TensorType.UINT8,
+            steps=[image.step],
+            zero_point=128,
+        )
+        self._operate(_OPERATORS.QUANTIZE, 1, [index], image, schema.QuantizeOptionsT())
+        return index
+
+    def _constant(self, name: str, values: Any) -> int:
+        integers = np.asarray(values, np.int32)
+        return self._tensor(name, integers.shape, schema.TensorType.INT32, integers)
+
+    # Operators.
+
+    def _operate(
+        self, code: int, version: int, inputs: list[int], output: Tensor, options: Any = None
+    ) -> None:
+        operator = schema.OperatorT()
+        operator.opcodeIndex = self._codes.setdefault((code, version), len(self._codes))
+        operator.inputs, operator.outputs = inputs, [self._activations(output)]
+        if options is not None:
+            name = type(options).__name__.removesuffix("T")
+            operator.builtinOptionsType = getattr(schema.BuiltinOptions, name)
+            operator.builtinOptions = options
+        self._operators.append(operator)
+
+    def _inputs(self, operation: Operation) -> list[int]:
+        return [self._index[tensor.name] for tensor in operation.inputs]
+
+    def _weights(self, operation: Convolution, order: tuple[int, ...], axis: int) -> int:
+        """The weights in TFLite's layout, which has the output channels in front."""
+        weights = operation.weights
+        if operation.kind == "depthwise":
+            weights = weights.reshape(*weights.shape[:2], 1, -1)
+        weights = weights.transpose(order)
+        return self._tensor(
+            f"{operation.output.name}/weights",
+            weights.shape,
+            schema.TensorType.INT8,
+            weights,
+            steps=operation.weight_steps,
+            axis=axis,
+        )
+
+    def _bias(self, operation: Convolution) -> int:
+        return self._tensor(
+            f"{operation.output.name}/bias",
+            operation.bias.shape,
+            schema.TensorType.INT32,
+            operation.bias_integers(),
+            steps=operation.bias_steps,
+        )
+
+    def _convolution(self, operation: Convolution) -> None:
+        if operation.kind == "transposed":
+            self._transposed(operation)
+            return
+        dense = operation.kind == "conv2d"
+        options: Any = schema.Conv2DOptionsT() if dense else schema.DepthwiseConv2DOptionsT()
+        options.padding = _PADDINGS[operation.padding]
+        options.strideH, options.strideW = operation.strides
+        options.dilationHFactor, options.dilationWFactor = operation.dilations
+        options.fusedActivationFunction = _ACTIVATIONS[operation.activation]
+        if dense:
+            weights, code = self._weights(operation, (3, 0, 1, 2), 0), _OPERATORS.CONV_2D
+        else:
+            weights, code = self._weights(operation, (2, 0, 1, 3), 3), _OPERATORS.DEPTHWISE_CONV_2D
+            options.depthMultiplier = operation.weights.shape[3]
+        inputs = [*self._inputs(operation), weights, self._bias(operation)]
+        self._operate(code, 3, inputs, operation.output, options)
+
+    def _transposed(self, operation: Convolution) -> None:
+        if operation.activation != "linear":
+            raise ValueError(
+                f"{operation.output.name!r}: a transposed convolution with a fused activation "
+                "needs a TRANSPOSE_CONV that the Edge TPU compiler can't read; put batch norm "
+                "or a 1x1 convolution between it and the activation."
+            )
+        options = schema.TransposeConvOptionsT()
+        options.padding = _PADDINGS[operation.padding]
+        options.strideH, options.strideW = operation.strides
+        name = operation.output.name
+        inputs = [
+            self._constant(f"{name}/shape", (1, *operation.output.shape)),
+            self._weights(operation, (2, 0, 1, 3), 0),
+            *self._inputs(operation),
+        ]
+        version = 2
+        if operation.bias_integers().any():
+            inputs, version = [*inputs, self._bias(operation)], 3
+        self._operate(_OPERATORS.TRANSPOSE_CONV, version, inputs, operation.output, options)
+
+    def _add(self, operation: Add) -> None:
+        options = schema.AddOptionsT()
+        options.fusedActivationFunction = _ACTIVATIONS[operation.activation]
+        self._operate(_OPERATORS.ADD, 2, self._inputs(operation), operation.output, options)
+
+    def _requantize(self, operation: Requantize) -> None:
+        code, version = {
+            "linear": (_OPERATORS.QUANTIZE, 1),
+            "relu": (_OPERATORS.RELU, 2),
+            "relu6": (_OPERATORS.RELU6, 2),
+        }[operation.activation]
+        options = schema.QuantizeOptionsT() if operation.activation == "linear" else None
+        self._operate(code, version, self._inputs(operation), operation.output, options)
+
+    def _mean(self, operation: Mean) -> None:
+        options = schema.ReducerOptionsT()
+        options.keepDims = True
+        axes = self._constant(f"{operation.output.name}/axes", (1, 2))
+        inputs = [*self._inputs(operation), axes]
+        self._operate(_OPERATORS.MEAN, 2, inputs, operation.output, options)
+
+    def _concatenate(self, operation: Concatenate) -> None:
+        options = schema.ConcatenationOptionsT()
+        options.axis = 3
+        inputs = self._inputs(operation)
+        self._operate(_OPERATORS.CONCATENATION, 2, inputs, operation.output, options)
+
+    def _pool(self, operation: Pool) -> None:
+        options = schema.Pool2DOptionsT()
+        options.padding = _PADDINGS[operation.padding]
+        options.strideH, options.strideW = operation.strides
+        options.filterHeight, options.filterWidth = operation.size
+        largest = operation.kind == "max"
+        code = _OPERATORS.MAX_POOL_2D if largest else _OPERATORS.AVERAGE_POOL_2D
+        self._operate(code, 2, self._inputs(operation), operation.output, options)
+
+    def _resize(self, operation: Resize) -> None:
+        size = self._constant(f"{operation.output.name}/size", operation.output.shape[:2])
+        inputs = [*self._inputs(operation), size]
+        if operation.kind == "bilinear":
+            bilinear = schema.ResizeBilinearOptionsT()
+            bilinear.alignCorners, bilinear.halfPixelCenters = False, True
+            self._operate(_OPERATORS.RESIZE_BILINEAR, 3, inputs, operation.output, bilinear)
+            return
+        nearest = schema.ResizeNearestNeighborOptionsT()
+        nearest.alignCorners, nearest.halfPixelCenters = False, False
+        self._operate(_OPERATORS.RESIZE_NEAREST_NEIGHBOR, 2, inputs, operation.output, nearest)
+
+    def _repeat(self, operation: Repeat) -> None:
+        height, width, _ = operation.output.shape
+        times = self._constant(f"{operation.output.name}/times", (1, height, width, 1))
+        inputs = [*self._inputs(operation), times]
+        self._operate(_OPERATORS.TILE, 1, inputs, operation.output, schema.TileOptionsT())
+
+    def _pad(self, operation: Pad) -> None:
+        (top, left), (bottom, right) = operation.before, operation.after
+        rows = [[0, 0], [top, bottom], [left, right], [0, 0]]
+        zeros = self._constant(f"{operation.output.name}/zeros", rows)
+        inputs = [*self._inputs(operation), zeros]
+        self._operate(_OPERATORS.PAD, 2, inputs, operation.output, schema.PadOptionsT())
+
+    def _crop(self, operation: Crop) -> None:
+        name = operation.output.name
+        begin = self._constant(f"{name}/begin", (0, *operation.start, 0))
+        size = self._constant(f"{name}/size", (1, *operation.output.shape))
+        inputs = [*self._inputs(operation), begin, size]
+        self._operate(_OPERATORS.SLICE, 2, inputs, operation.output, schema.SliceOptionsT())
+
+
+def _code(code: int, version: int) -> Any:
+    operator = schema.OperatorCodeT()
+    operator.builtinCode = code
+    # Readers of the old field, one byte wide, know every operator that is written here.
+    operator.deprecatedBuiltinCode = code
+    operator.version = version
+    return operator
+
+
+_WRITE: dict[type[Operation], Callable[..., None]] = {
+    Convolution: _Writer._convolution,
+    Add: _Writer._add,
+    Requantize: _Writer._requantize,
+    Mean: _Writer._mean,
+    Concatenate: _Writer._concatenate,
+    Pool: _Writer._pool,
+    Resize: _Writer._resize,
+    Repeat: _Writer._repeat,
+    Pad: _Writer._pad,
+    Crop: _Writer._crop,
+}
