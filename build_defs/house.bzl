@@ -49,6 +49,7 @@ MAY_IMPORT = {
         "layers",
         "transform",
         "optimizer",
+        "export",
         "training",
     ],
     "cli": [

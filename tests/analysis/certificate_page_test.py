@@ -1,0 +1,71 @@
+"""The page that people read, and the picture."""
+
+import dataclasses
+
+import numpy as np
+
+from tests.training.tiny import data
+from tfquantseg.analysis.certificate_page import Scores, page, picture
+from tfquantseg.export.certificate import Agreement, Certificate, Layer, Weights
+from tfquantseg.metrics import Interval
+
+SAME = Agreement(0, 0.0, 1.0)
+CERTIFICATE = Certificate(
+    images=20,
+    weights=(Weights("stem", 1728, True, 1, 0),),
+    layers=(Layer("stem", "Convolution", 1, 0.0004),),
+    file_twin=SAME,
+    micro_twin=None,
+    graph_twin=Agreement(3, 0.25, 0.995),
+    default_twin=Agreement(2, 0.125, 0.9975),
+)
+SCORES = Scores("made val", 40, 0.5, 0.501, 0.5005, Interval(0.001, -0.0005, 0.0025, 0.95))
+
+
+def test_the_page_says_what_was_compared() -> None:
+    lines = page(CERTIFICATE, SCORES, name="unet", size=(96, 128)).splitlines()
+    assert lines[0] == "# Certificate of model_int8.tflite: unet, 96 x 128"
+    assert "Every promise is kept." in lines
+    assert "| file, LiteRT's reference kernels | 0 | 0.00% | 100.00% |" in lines
+    assert "| file, tflite-micro | not run: it lacks an operation | | |" in lines
+    assert "| model, Keras in float32 | 3 | 25.00% | 99.50% |" in lines
+    row = "| file less model | +0.10 points (95% of resampled image sets: -0.05 to +0.25) |"
+    assert row in lines
+    assert "| stem | 1,728 | yes | 1 | 0 |" in lines
+    assert "| stem | Convolution | 1 | 0.040% |" in lines
+
+
+def test_broken_promises_stand_at_the_top() -> None:
+    weights = (dataclasses.replace(CERTIFICATE.weights[0], equal=False),)
+    broken = dataclasses.replace(CERTIFICATE, weights=weights)
+    shown = page(broken, SCORES, name="unet", size=(96, 128))
+    head = shown.split("## Whole images")[0]
+    assert "Promises are broken:" in head
+    assert "- stem: its weights in the file are not the integers of training." in head
+    assert "| stem | 1,728 | NO | 1 | 0 |" in shown
+
+
+def test_json_has_the_scores_in_fractions() -> None:
+    as_json = SCORES.as_json()
+    assert (as_json["miou_graph"], as_json["miou_twin"], as_json["miou_tflite"]) == (
+        0.5,
+        0.501,
+        0.5005,
+    )
+    assert as_json["miou_difference"] == {
+        "estimate": 0.001,
+        "low": -0.0005,
+        "high": 0.0025,
+        "level": 0.95,
+    }
+
+
+def test_pixels_that_differ_are_marked() -> None:
+    image = np.full((32, 32, 3), 100, np.uint8)
+    of_model = np.zeros((32, 32), np.int64)
+    of_file = of_model.copy()
+    of_file[:8] = 1
+    shown = np.asarray(picture([("a", image, of_model, of_file)], data([[[0, 1]]])).convert("RGB"))
+    magenta = np.all(shown == (255, 0, 255), axis=-1)
+    # A quarter of one of three tiles of 288 x 288 pixels.
+    assert abs(np.count_nonzero(magenta) - 288 * 288 / 4) < 288 * 10

@@ -1,0 +1,80 @@
+"""The command convert, on a network that was trained a few steps."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tfquantseg.cli import convert, train
+from tfquantseg.export import FileNetwork
+
+TINY = (
+    "--config=digits",
+    "--config.model.args.width=2",
+    "--config.data.options.size=64,64",
+    "--config.data.size=64,64",
+    "--config.data.train=train[:0.01]",
+    "--config.data.val=val[:0.02]",
+    "--config.data.batch=2",
+    "--config.steps=2",
+)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The work directory of a run of two steps in INTEGER."""
+    path = tmp_path_factory.mktemp("trained") / "run"
+    assert train.main(["train", *TINY, f"--workdir={path}"]) == 0
+    return path
+
+
+def test_files_and_certificate(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "shipped"
+    assert convert.main(["convert", f"--workdir={trained}", f"--output={out}", "--images=2"]) == 0
+    printed = capsys.readouterr().out
+    assert "Every promise is kept." in printed
+    assert f"Int8         {out}/model_int8.tflite (" in printed
+    found = json.loads((out / "certificate.json").read_text())
+    assert found["ok"] and found["weights_equal"] and found["twin_equal"] and found["micro_equal"]
+    assert found["max_step_difference"] <= 1
+    assert (found["size"], found["images"], found["split_images"]) == ([64, 64], 2, 4)
+    # Four images of noise to a network of two steps; its scores are low, but file and model agree.
+    assert abs(found["miou_graph"] - found["miou_tflite"]) < 0.02
+    integers, of_bytes = (FileNetwork(out / f"model_{kind}.tflite") for kind in ("int8", "uint8"))
+    image = np.full((64, 64, 3), 77, np.uint8)
+    np.testing.assert_array_equal(integers(image), of_bytes(image))
+    assert (out / "certificate.md").read_text().startswith("# Certificate of model_int8.tflite")
+    assert (out / "certificate.png").stat().st_size > 0
+
+
+def test_the_default_folder_and_another_size(trained: Path) -> None:
+    argv = ["convert", f"--workdir={trained}", "--size=72,80", "--images=1"]
+    assert convert.main(argv) == 0
+    assert FileNetwork(trained / "export" / "model_int8.tflite").size == (72, 80)
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--size=64"], "--size is '64'; accepted are height and width"),
+        (["--size=64,65"], "64 x 65 pixels do not fit"),
+        (["--size=32,32"], "64 x 64 pixels are more than 32 x 32"),
+        (["--output=/proc/none"], "/proc/none"),
+    ],
+)
+def test_bad_flags(
+    trained: Path, flags: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert convert.main(["convert", f"--workdir={trained}", "--images=1", *flags]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_float_run_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "float"
+    assert train.main(["train", *TINY, "--config.policy=FLOAT", f"--workdir={path}"]) == 0
+    assert convert.main(["convert", f"--workdir={path}"]) == 2
+    assert "computes in float32: there are no integers to write" in capsys.readouterr().err
+    assert not (path / "export").exists()

@@ -1,0 +1,157 @@
+"""The certificate as a page for people, and a picture of where file and model differ."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image
+
+from tfquantseg import pictures
+from tfquantseg.data import SegmentationData
+from tfquantseg.data.segmentation import Bytes
+from tfquantseg.export import Certificate
+from tfquantseg.metrics import Interval
+
+_DIFFERENT = (255, 0, 255)
+_TILE = 288  # pixels
+
+
+@dataclasses.dataclass(frozen=True)
+class Scores:
+    """mIoU of model and file on the same images, 0..1.
+
+    Attributes:
+        split: data set and split.
+        images: how many.
+        graph: the model's, in Keras, with running scales.
+        reference: the file's, by the reference kernels, which compute what the twin does.
+        default: the file's, by the kernels of phones and computers.
+        difference: file (reference) less graph, with its bootstrap interval.
+    """
+
+    split: str
+    images: int
+    graph: float
+    reference: float
+    default: float
+    difference: Interval
+
+    def as_json(self) -> dict[str, object]:
+        """The scores as the certificate's JSON names them."""
+        return {
+            "split": self.split,
+            "split_images": self.images,
+            "miou_graph": self.graph,
+            "miou_twin": self.reference,
+            "miou_tflite": self.default,
+            "miou_difference": dataclasses.asdict(self.difference),
+        }
+
+
+def page(certificate: Certificate, scores: Scores, *, name: str, size: tuple[int, int]) -> str:
+    """The certificate in Markdown.
+
+    Args:
+        certificate: What was compared.
+        scores: Of model and file.
+        name: The model's.
+        size: Height and width of the file's image, pixels.
+    """
+    verdict = "Every promise is kept." if not certificate.problems else "Promises are broken:"
+    lines = [
+        f"# Certificate of model_int8.tflite: {name}, {size[0]} x {size[1]}",
+        "",
+        verdict,
+        *(f"- {problem}" for problem in certificate.problems),
+        "",
+        "## Whole images",
+        "",
+        f"{certificate.images} images of {scores.split}. The twin computes the frozen network in "
+        "integers only; a step is one of the logits'.",
+        "",
+        "| against the twin | largest difference, steps | logits that differ | same class |",
+        "|---|---|---|---|",
+    ]
+    for what, one in (
+        ("file, LiteRT's reference kernels", certificate.file_twin),
+        ("file, tflite-micro", certificate.micro_twin),
+        ("file, LiteRT's default kernels (XNNPACK)", certificate.default_twin),
+        ("model, Keras in float32", certificate.graph_twin),
+    ):
+        row = (
+            "not run: it lacks an operation | |"
+            if one is None
+            else (f"{one.most} | {one.share:.2%} | {one.argmax:.2%}")
+        )
+        lines.append(f"| {what} | {row} |")
+    lines += [
+        "",
+        "## Scores",
+        "",
+        f"mIoU on all {scores.images} images of {scores.split}.",
+        "",
+        "| | mIoU |",
+        "|---|---|",
+        f"| model, Keras, running scales | {scores.graph:.2%} |",
+        f"| file, reference kernels (the twin) | {scores.reference:.2%} |",
+        f"| file, default kernels | {scores.default:.2%} |",
+        f"| file less model | {100 * scores.difference.estimate:+.2f} points "
+        f"({scores.difference.level:.0%} of resampled image sets: "
+        f"{100 * scores.difference.low:+.2f} to {100 * scores.difference.high:+.2f}) |",
+        "",
+        "## Weights",
+        "",
+        "Each read back from the file and compared with the integer that training multiplied, "
+        "times the sign of its channel's gamma.",
+        "",
+        "| convolution | weights | equal | channels turned | channels of gamma 0 |",
+        "|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {one.name} | {one.count:,} | {'yes' if one.equal else 'NO'} | {one.flipped} "
+        f"| {one.zeroed} |"
+        for one in certificate.weights
+    ]
+    lines += [
+        "",
+        "## Operations",
+        "",
+        "Each operation of the model's graph against the twin's, on the integers that the graph "
+        "itself gave it.",
+        "",
+        "| output of | operation | largest difference, steps | outputs that differ |",
+        "|---|---|---|---|",
+    ]
+    lines += [
+        f"| {layer.name} | {layer.operation} | {layer.most} | {layer.share:.3%} |"
+        for layer in certificate.layers
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def picture(
+    examples: Sequence[tuple[str, Bytes, np.ndarray, np.ndarray]], data: SegmentationData
+) -> Image.Image:
+    """Where the classes of file and model differ, on a few images.
+
+    Args:
+        examples: Key, image uint8 [H, W, 3], and the class of each pixel by the model and by the
+            file, integers [H, W].
+        data: The split; its classes and colours.
+    """
+    tiles: list[Bytes] = []
+    captions: list[str] = []
+    for key, image, of_model, of_file in examples:
+        apart = of_model != of_file
+        marked = image // 2
+        marked[apart] = _DIFFERENT
+        tiles += [
+            image,
+            pictures.overlay(image, of_file.astype(np.uint8), data.palette),
+            marked.astype(np.uint8),
+        ]
+        captions += [key, "file", f"differs from the model: {apart.mean():.2%}"]
+    legend = zip(data.classes, data.palette, strict=True)
+    return pictures.contact_sheet(tiles, captions, columns=3, tile_width=_TILE, legend=legend)

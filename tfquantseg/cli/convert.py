@@ -1,0 +1,254 @@
+"""Converts a trained network to full-int8 .tflite files, and proves what they compute.
+
+Examples:
+  convert --workdir=tfquantseg-runs/digits
+      Into tfquantseg-runs/digits/export.
+  convert --workdir=my-run --size=192,256 --output=shipped
+      For images of 192 x 256 pixels, into another folder.
+
+The folder then holds model_int8.tflite (int8 image in, int8 logits out: Coral, LiteRT),
+model_uint8.tflite (bytes in, with labels and metadata: MediaPipe, browsers), and a certificate:
+certificate.md and certificate.png for people, certificate.json for machines; and what the Edge TPU
+will do with the file, edgetpu.md and edgetpu.json. Files of these names there are replaced.
+
+The certificate compares every weight in the file with the integer that training multiplied; the
+file with an independent program in integers, on images of a split; and each operation of the model
+with that program's. It scores model and file on the whole split. The exit code is 1 where a promise
+is broken; the models are then not written.
+"""
+
+from __future__ import annotations
+
+import io
+import itertools
+import json
+import math
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from absl import flags
+
+from tfquantseg.cli import command
+
+if TYPE_CHECKING:
+    import keras
+    from ml_collections import ConfigDict
+
+    from tfquantseg.analysis.certificate_page import Scores
+    from tfquantseg.data import SegmentationData
+    from tfquantseg.data.segmentation import Bytes
+    from tfquantseg.export import FileNetwork
+
+BROKEN_PROMISE = 1
+_PICTURED = 4  # images
+
+
+def main(argv: Sequence[str]) -> int:
+    """Converts; `argv` is the command line. Returns the exit code."""
+    return command.execute(argv, about=__doc__ or "", define=_define, work=_convert)
+
+
+def run() -> None:
+    """The program."""
+    command.run(main)
+
+
+def _define(values: flags.FlagValues, argv: list[str]) -> None:
+    del argv
+    flags.DEFINE_string("workdir", None, "Folder that a training made.", flag_values=values)
+    flags.mark_flag_as_required("workdir", flag_values=values)
+    flags.DEFINE_enum(
+        "checkpoint",
+        "last",
+        ["best", "last"],
+        "Which checkpoint: of the latest step, or of the highest mIoU while training.",
+        flag_values=values,
+    )
+    flags.DEFINE_list(
+        "size",
+        None,
+        "Height and width of the file's image in pixels. Default: that of the split's largest "
+        "image, padded as evaluation pads it.",
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        "split",
+        None,
+        "Split to certify on. Default: the one that the run was validated on.",
+        flag_values=values,
+    )
+    flags.DEFINE_integer(
+        "images", 20, "Images of it for the comparison step by step.", 1, flag_values=values
+    )
+    flags.DEFINE_string(
+        "output",
+        None,
+        "Folder to write to. Default: export in the work directory.",
+        flag_values=values,
+    )
+
+
+class _Run(NamedTuple):
+    model: keras.Model
+    config: ConfigDict
+    data: SegmentationData
+    step: int
+
+
+def _convert(values: flags.FlagValues) -> int:
+    from tfquantseg.analysis import certificate_page
+    from tfquantseg.export import certify, freeze, write_tflite
+    from tfquantseg.training.bar import Count
+    from tfquantseg.training.image_scores import images_of_size
+
+    folder = Path(values.output) if values.output else Path(values.workdir) / "export"
+    run = _load(values)
+    size = _size(values, run)
+    network = freeze(run.model, *size)
+    folder.mkdir(parents=True, exist_ok=True)
+    content = write_tflite(network)
+    count = min(values.images, len(run.data))
+    bar = Count(count, "images compared step by step", sys.stderr)
+    images = (image for image, _ in images_of_size(run.data, run.config, size))
+    certificate = certify(
+        network, run.model, content, itertools.islice(images, count), seen=bar.step
+    )
+    scores = _scores(run, content, size)
+    page = certificate_page.page(certificate, scores, name=network.name, size=size)
+    picture = _picture(run, content, size)
+    as_json = {
+        "model": network.name,
+        "step": run.step,
+        "size": list(size),
+        **scores.as_json(),
+        **certificate.as_json(),
+    }
+    _write(folder, "certificate.md", page.encode())
+    _write(folder, "certificate.png", picture)
+    _write(folder, "certificate.json", json.dumps(as_json, indent=2).encode() + b"\n")
+    where = command.shown(folder)
+    print(page.split("## Weights")[0])
+    if certificate.problems:
+        print(f"Certificate  {where}/certificate.md (no model is written)")
+        return BROKEN_PROMISE
+    _write(folder, "model_int8.tflite", content)
+    _write(folder, "model_uint8.tflite", write_tflite(network, "uint8"))
+    print(f"Int8         {where}/model_int8.tflite ({len(content):,} bytes)")
+    print(f"Uint8        {where}/model_uint8.tflite (takes bytes)")
+    print(f"Certificate  {where}/certificate.md, .json, and where pixels differ: .png")
+    return 0
+
+
+def _load(values: flags.FlagValues) -> _Run:
+    from ml_collections import ConfigDict
+
+    from tfquantseg.training import checkpoints, parts, recipe, workdir
+    from tfquantseg.training.evaluation import load_model
+
+    path = Path(values.workdir)
+    config = ConfigDict(workdir.read_config(path))
+    checkpoint = checkpoints.find(path / workdir.CHECKPOINTS, values.checkpoint)
+    checkpoints.check_config(checkpoint, recipe.plain(config))
+    data = parts.data(config, values.split or config.data.val)
+    return _Run(load_model(checkpoint), config, data, checkpoint.step)
+
+
+def _size(values: flags.FlagValues, run: _Run) -> tuple[int, int]:
+    """Height and width of the file's image."""
+    from tfquantseg.training import sizes
+
+    if values.size:
+        if len(values.size) != 2 or not all(side.isdecimal() for side in values.size):
+            raise ValueError(
+                f"--size is {','.join(values.size)!r}; accepted are height and width in pixels, as "
+                "in 192,256."
+            )
+        height, width = map(int, values.size)
+    else:
+        multiple = math.lcm(sizes.stride(run.model) or 1, run.config.data.multiple)
+        height, width = (side + -side % multiple for side in _largest(run))
+    sizes.check(run.model, height, width)
+    return height, width
+
+
+def _largest(run: _Run) -> tuple[int, int]:
+    """Height and width that hold every image of the split."""
+    if run.config.data.fit == "resize":
+        height, width = run.config.data.size
+        return height, width
+    shapes = [run.data.read(index).label.shape for index in range(len(run.data))]
+    return max(shape[0] for shape in shapes), max(shape[1] for shape in shapes)
+
+
+def _scores(run: _Run, content: bytes, size: tuple[int, int]) -> Scores:
+    from tfquantseg.analysis.certificate_page import Scores
+    from tfquantseg.export import FileNetwork
+    from tfquantseg.metrics import bootstrap_difference, scores
+    from tfquantseg.training.bar import Count
+    from tfquantseg.training.image_scores import counts_of
+
+    total = len(run.data)
+    programs = {
+        "model": _classes_of_model(run.model),
+        "reference": _classes(FileNetwork(content, kernels="reference")),
+        "default": _classes(FileNetwork(content)),
+    }
+    counts = {}
+    for name, predict in programs.items():
+        what = "the model" if name == "model" else f"the file, {name} kernels"
+        bar = Count(total, f"images scored by {what}", sys.stderr)
+        counts[name] = counts_of(predict, run.data, run.config, size, seen=bar.step)
+    return Scores(
+        split=f"{run.data.name} {run.data.split}",
+        images=total,
+        graph=scores(counts["model"]).miou,
+        reference=scores(counts["reference"]).miou,
+        default=scores(counts["default"]).miou,
+        difference=bootstrap_difference(counts["reference"], counts["model"]),
+    )
+
+
+def _classes(file: FileNetwork) -> Callable[[Bytes], np.ndarray]:
+    def predict(image: Bytes) -> np.ndarray:
+        return np.asarray(file(image).argmax(-1))
+
+    return predict
+
+
+def _classes_of_model(model: keras.Model) -> Callable[[Bytes], np.ndarray]:
+    import tensorflow as tf
+
+    graph = tf.function(model, jit_compile=False)
+
+    def predict(image: Bytes) -> np.ndarray:
+        logits = graph(tf.constant(image[np.newaxis], tf.float32), training=False)
+        return np.asarray(tf.argmax(logits[0], axis=-1))
+
+    return predict
+
+
+def _picture(run: _Run, content: bytes, size: tuple[int, int]) -> bytes:
+    """Where the classes of file and model differ, on the first images: a PNG."""
+    from tfquantseg.analysis import certificate_page
+    from tfquantseg.export import FileNetwork
+    from tfquantseg.training.image_scores import images_of_size
+
+    of_model = _classes_of_model(run.model)
+    of_file = _classes(FileNetwork(content, kernels="reference"))
+    images = itertools.islice(images_of_size(run.data, run.config, size), _PICTURED)
+    examples = [
+        (run.data.key(index), image, of_model(image), of_file(image))
+        for index, (image, _) in enumerate(images)
+    ]
+    with io.BytesIO() as png:
+        certificate_page.picture(examples, run.data).save(png, "PNG")
+        return png.getvalue()
+
+
+def _write(folder: Path, name: str, content: bytes) -> None:
+    from tfquantseg.training import whole
+
+    whole.write_whole(folder / name, content)
