@@ -4,8 +4,11 @@ import functools
 import warnings
 from typing import Any
 
+import flatbuffers
 import numpy as np
 import tensorflow as tf
+
+from tfquantseg.export.graph_file import IDENTIFIER
 
 SIZE = (24, 32)
 CLASSES = 5
@@ -55,3 +58,10 @@ def segmenter(*, input_type: Any = tf.int8, batch: int | None = 1, argmax: bool 
         # The fake quantization above gives every step; nothing is to be calibrated.
         warnings.filterwarnings("ignore", "Statistics for quantized inputs were expected")
         return converter.convert()
+
+
+def packed(model: Any) -> bytes:
+    """Returns the file that holds the schema's objects."""
+    builder = flatbuffers.Builder(0)
+    builder.Finish(model.Pack(builder), IDENTIFIER)
+    return bytes(builder.Output())

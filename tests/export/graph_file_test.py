@@ -4,14 +4,13 @@ import io
 import pathlib
 import zipfile
 
-import flatbuffers
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from tests.export import files
 from tfquantseg.export import graph_of, read_graph
-from tfquantseg.export.graph_file import IDENTIFIER, Quantization, model_of
+from tfquantseg.export.graph_file import Quantization, model_of
 
 
 def test_operators_with_their_tensors() -> None:
@@ -96,20 +95,14 @@ def test_a_truncated_file_is_refused() -> None:
             graph_of(whole[:size], name="half.tflite")
 
 
-def _packed(model: object) -> bytes:
-    builder = flatbuffers.Builder(0)
-    builder.Finish(model.Pack(builder), IDENTIFIER)
-    return bytes(builder.Output())
-
-
 def test_a_file_of_two_subgraphs_is_refused() -> None:
     model = model_of(files.segmenter(), name="tiny.tflite")
     model.subgraphs *= 2
     with pytest.raises(ValueError, match=r"two\.tflite holds 2 subgraphs; accepted is a file of o"):
-        graph_of(_packed(model), name="two.tflite")
+        graph_of(files.packed(model), name="two.tflite")
     model.subgraphs = []
     with pytest.raises(ValueError, match=r"none\.tflite is a \.tflite file without a graph"):
-        graph_of(_packed(model), name="none.tflite")
+        graph_of(files.packed(model), name="none.tflite")
 
 
 def test_an_operator_of_its_own_has_its_name() -> None:
@@ -117,5 +110,5 @@ def test_an_operator_of_its_own_has_its_name() -> None:
     (code,) = (c for c in model.operatorCodes if c.builtinCode == 56)  # ARG_MAX
     code.builtinCode = code.deprecatedBuiltinCode = 32  # CUSTOM
     code.customCode = b"edgetpu-custom-op"
-    last = graph_of(_packed(model), name="tiny.tflite").operators[-1]
+    last = graph_of(files.packed(model), name="tiny.tflite").operators[-1]
     assert last.op == "CUSTOM:edgetpu-custom-op"

@@ -4,6 +4,7 @@ from tfquantseg.export.edgetpu import preflight
 from tfquantseg.export.edgetpu_compiler import Verdict, compiler_verdict
 from tfquantseg.export.edgetpu_report import Placed, Report
 from tfquantseg.export.graph_file import Graph, Operator, Tensor, graph_of, read_graph
+from tfquantseg.export.metadata import with_segmenter_metadata
 
 __all__ = [
     "Graph",
@@ -16,4 +17,5 @@ __all__ = [
     "graph_of",
     "preflight",
     "read_graph",
+    "with_segmenter_metadata",
 ]

@@ -224,7 +224,7 @@ def model_of(tflite: bytes, *, name: str) -> schema.ModelT:
             f"{IDENTIFIER!r}. Give the file that the TensorFlow Lite converter wrote."
         )
     try:
-        model = schema.ModelT.InitFromPackedBuf(bytearray(tflite))
+        model = schema.ModelT.InitFromPackedBuf(tflite)
     # Flatbuffers does not check what it reads: a missing end shows as whatever the reading of
     # those bytes happens to raise.
     except Exception as error:
