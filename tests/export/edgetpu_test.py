@@ -46,7 +46,7 @@ def test_what_the_cpu_does_first_cuts_nothing() -> None:
     relu = _step("RELU", *quantize.outputs)
     dequantize = operator("DEQUANTIZE", [*relu.outputs], tensor(1, 8, 8, 4, type="FLOAT32"))
     report = preflight(graph(quantize, relu, dequantize))
-    assert _places(report) == ["CPU: not taken", "TPU", "CPU: not taken"]
+    assert _places(report) == ["CPU: before the TPU", "TPU", "CPU: not taken"]
     assert report.tpu_inputs == quantize.outputs
     assert [placed.index for placed in report.cuts] == [2]
 
@@ -57,11 +57,13 @@ def test_a_second_input_that_the_cpu_makes_cuts() -> None:
     joined = _step("ADD", *first.outputs, *odd.outputs)
     report = preflight(graph(first, odd, joined))
     assert _places(report) == ["TPU", "CPU: not taken", "CPU: after a cut"]
+    assert [placed.index for placed in report.cuts] == [1]
+    assert report.tpu_outputs == first.outputs
 
 
 def test_nothing_is_taken() -> None:
     report = preflight(graph(_step("LEAKY_RELU", _image())))
-    assert _places(report) == ["CPU: not taken"]
+    assert _places(report) == ["CPU: before the TPU"]
     assert report.tpu_inputs == report.tpu_outputs == report.cuts == ()
     assert report.largest_activation is None
 
@@ -72,7 +74,8 @@ def test_an_empty_graph_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("version", "newer"), [("", False), ("1.14.0", False), ("2.5.0", False), ("2.10.0", True)]
+    ("version", "newer"),
+    [("", False), ("1.14.0", False), ("2.5.0", False), ("2.10.0", True), ("nightly", True)],
 )
 def test_a_newer_runtime_is_told(version: str, newer: bool) -> None:
     report = preflight(graph(_step("RELU", _image()), min_runtime_version=version))

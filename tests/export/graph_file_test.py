@@ -1,12 +1,15 @@
 """What is read of a `.tflite` file, and that half a file is refused."""
 
+import contextlib
 import io
 import pathlib
 import zipfile
 
+import hypothesis
 import numpy as np
 import pytest
 import tensorflow as tf
+from hypothesis import strategies as st
 
 from tests.export import files
 from tfquantseg.export import graph_of, read_graph
@@ -95,6 +98,14 @@ def test_a_truncated_file_is_refused() -> None:
             graph_of(whole[:size], name="half.tflite")
 
 
+@hypothesis.given(st.integers(8, 1000), st.integers(0, 255))
+def test_a_wrong_byte_is_never_another_error(place: int, byte: int) -> None:
+    content = bytearray(files.segmenter())
+    content[place] = byte
+    with contextlib.suppress(ValueError):  # most bytes are weights and names, and harm nothing
+        graph_of(bytes(content), name="wrong.tflite")
+
+
 def test_a_file_of_two_subgraphs_is_refused() -> None:
     model = model_of(files.segmenter(), name="tiny.tflite")
     model.subgraphs *= 2
@@ -112,3 +123,6 @@ def test_an_operator_of_its_own_has_its_name() -> None:
     code.customCode = b"edgetpu-custom-op"
     last = graph_of(files.packed(model), name="tiny.tflite").operators[-1]
     assert last.op == "CUSTOM:edgetpu-custom-op"
+    code.builtinCode = 9999
+    last = graph_of(files.packed(model), name="later.tflite").operators[-1]
+    assert last.op == "BUILTIN_9999"

@@ -10,7 +10,15 @@ import dataclasses
 import re
 
 from tfquantseg.export.edgetpu_limits import INFERRED, Finding
-from tfquantseg.export.edgetpu_report import ON_CHIP_BYTES, Placed, Report
+from tfquantseg.export.edgetpu_report import (
+    AFTER_A_CUT,
+    BEFORE,
+    NOT_TAKEN,
+    ON_CHIP_BYTES,
+    TPU,
+    Placed,
+    Report,
+)
 from tfquantseg.export.edgetpu_rules import doubts, refusals, remarks
 from tfquantseg.export.graph_file import Graph
 
@@ -44,44 +52,41 @@ def preflight(graph: Graph) -> Report:
     if not graph.operators:
         raise ValueError(f"{graph.name} holds no operator: there is nothing to run.")
     reasons = [refusals(operator) for operator in graph.operators]
-    on_tpu = _on_tpu(graph, [not reason for reason in reasons])
+    places = _places(graph, [not reason for reason in reasons])
     placed = tuple(
         Placed(
             index=index,
             operator=operator,
-            on_tpu=here,
+            place=place,
             refusals=reason,
             doubts=() if reason else doubts(operator),
             remarks=remarks(operator),
         )
-        for index, (operator, reason, here) in enumerate(
-            zip(graph.operators, reasons, on_tpu, strict=True)
+        for index, (operator, reason, place) in enumerate(
+            zip(graph.operators, reasons, places, strict=True)
         )
     )
     report = Report(graph=graph, placed=placed, findings=())
     return dataclasses.replace(report, findings=_findings(report))
 
 
-def _on_tpu(graph: Graph, taken: list[bool]) -> list[bool]:
-    """Returns which operators the first part of the graph holds that a delegate gets.
+def _places(graph: Graph, taken: list[bool]) -> list[str]:
+    """Returns where each operator runs, given which ones can be taken.
 
-    The CPU's part comes first only where the very first operator is not taken.
+    The TPU gets the first part of the graph; the CPU has one before only if the very first operator
+    cannot be taken.
     """
-    written = {tensor.index for operator in graph.operators for tensor in operator.outputs}
-    missing = set(written)
-
-    def part(wanted: bool) -> list[bool]:
-        members = []
-        for operator, takes in zip(graph.operators, taken, strict=True):
+    places = [AFTER_A_CUT if takes else NOT_TAKEN for takes in taken]
+    missing = {tensor.index for operator in graph.operators for tensor in operator.outputs}
+    for wanted, place in ((False, BEFORE), (True, TPU)):
+        if place == BEFORE and taken[0]:
+            continue
+        for index, operator in enumerate(graph.operators):
             ready = all(tensor.index not in missing for tensor in operator.inputs)
-            members.append(takes == wanted and ready)
-            if members[-1]:
+            if taken[index] == wanted and ready:
+                places[index] = place
                 missing.difference_update(tensor.index for tensor in operator.outputs)
-        return members
-
-    if not taken[0]:
-        part(False)
-    return part(True)
+    return places
 
 
 def _findings(report: Report) -> tuple[Finding, ...]:
@@ -95,7 +100,8 @@ def _findings(report: Report) -> tuple[Finding, ...]:
             Finding(
                 what=f"The file asks for runtime {version}; the compiler knows the operators of "
                 f"{newest} and may refuse it whole.",
-                change="Avoid the operators whose version is new; their rows are above the others.",
+                change="Find the operators of a new version in the table of all, and avoid what "
+                "makes them new.",
                 basis=INFERRED,
             )
         )
@@ -121,4 +127,6 @@ def _findings(report: Report) -> tuple[Finding, ...]:
 
 
 def _is_at_most(version: str, newest: tuple[int, ...]) -> bool:
-    return tuple(map(int, re.findall(r"\d+", version))) <= newest
+    if not re.fullmatch(r"\d+(\.\d+)*", version):
+        return False
+    return tuple(map(int, version.split("."))) <= newest

@@ -11,6 +11,11 @@ from tfquantseg.export.graph_file import Graph, Operator, Tensor
 ON_CHIP_BYTES = int(6.9 * 2**20)
 """About what the compiler finds free for weights; a program's own size takes from it."""
 
+TPU = "TPU"
+BEFORE = "CPU: before the TPU"
+NOT_TAKEN = "CPU: not taken"
+AFTER_A_CUT = "CPU: after a cut"
+
 _FOLLOWS = Finding(
     what="It could be taken, but what it reads comes from the CPU.",
     change="Mend the cut before it.",
@@ -27,25 +32,24 @@ class Placed:
     Attributes:
         index: its place in the order in which operators run.
         operator: the operator.
-        on_tpu: whether it is predicted to run on the TPU.
-        refusals: why the compiler cannot take it; empty for one that merely follows such a one.
+        place: where it is predicted to run: "TPU", "CPU: before the TPU", "CPU: not taken", or
+            "CPU: after a cut" for one that could be taken.
+        refusals: why the compiler cannot take it; empty if it can.
         doubts: why the compiler might not take it all the same.
         remarks: what is worth knowing of it, wherever it runs.
     """
 
     index: int
     operator: Operator
-    on_tpu: bool
+    place: str
     refusals: tuple[Finding, ...]
     doubts: tuple[Finding, ...]
     remarks: tuple[Finding, ...]
 
     @property
-    def place(self) -> str:
-        """Where it runs: "TPU", "CPU: not taken" or "CPU: after a cut"."""
-        if self.on_tpu:
-            return "TPU"
-        return "CPU: not taken" if self.refusals else "CPU: after a cut"
+    def on_tpu(self) -> bool:
+        """Whether it is predicted to run on the TPU."""
+        return self.place == TPU
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -74,12 +78,13 @@ class Report:
 
     @property
     def cuts(self) -> tuple[Placed, ...]:
-        """The operators at which the TPU's subgraph ends: not taken, and reading what it writes."""
-        written = {tensor.index for tensor in self.tpu_outputs}
+        """The operators at which the TPU's subgraph ends: not taken, and after no other such."""
+        left = [placed for placed in self.cpu if placed.place != BEFORE]
+        written = {tensor.index for placed in left for tensor in placed.operator.outputs}
         return tuple(
             placed
-            for placed in self.cpu
-            if placed.refusals and any(t.index in written for t in placed.operator.inputs)
+            for placed in left
+            if placed.refusals and all(t.index not in written for t in placed.operator.inputs)
         )
 
     @property
@@ -111,7 +116,7 @@ class Report:
         return max(tensors, key=lambda tensor: tensor.bytes, default=None)
 
     def as_json(self) -> dict[str, Any]:
-        """Returns everything as plain dicts and lists; ``ok``, ``cuts`` and ``operators`` first."""
+        """Returns everything as plain dicts and lists: ``ok``, ``cuts``, ``operators`` and more."""
         largest = self.largest_activation
         return {
             "file": self.graph.name,

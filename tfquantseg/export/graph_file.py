@@ -4,6 +4,7 @@ The file is read with the flatbuffer classes that TensorFlow generates from its 
 and types are called what the schema calls them: `CONV_2D`, `INT8`.
 """
 
+import contextlib
 import dataclasses
 import functools
 import math
@@ -82,7 +83,7 @@ class Tensor:
 
     @property
     def bytes(self) -> int:
-        """Memory that its values take; 0 for a type of no fixed size, such as STRING."""
+        """Memory of its values, an open size as 1; 0 for a type of no fixed size, as STRING."""
         return math.prod(map(abs, self.shape)) * _BITS.get(self.type, 0) // 8
 
 
@@ -177,6 +178,50 @@ def graph_of(tflite: bytes, *, name: str) -> Graph:
             f"{name} holds {len(model.subgraphs)} subgraphs; accepted is a file of one: convert "
             "one signature, without control flow."
         )
+    with _reading(tflite, name):
+        return _graph(model, name)
+
+
+def model_of(tflite: bytes, *, name: str) -> schema.ModelT:
+    """Reads the bytes of a `.tflite` file into the schema's own objects, which can be changed.
+
+    Args:
+        tflite: the file's content.
+        name: what to call it in messages.
+
+    Returns:
+        The schema's model.
+
+    Raises:
+        ValueError: it is no whole `.tflite` file.
+    """
+    if tflite[4:8] != IDENTIFIER:
+        raise ValueError(
+            f"{name} is no .tflite file: bytes 4 to 8 are {tflite[4:8]!r}, accepted is "
+            f"{IDENTIFIER!r}. Give the file that the TensorFlow Lite converter wrote."
+        )
+    with _reading(tflite, name):
+        model = schema.ModelT.InitFromPackedBuf(tflite)
+    if not (model.subgraphs and model.buffers):
+        raise ValueError(f"{name} is a .tflite file without a graph. Convert it again.")
+    return model
+
+
+@contextlib.contextmanager
+def _reading(tflite: bytes, name: str) -> Iterator[None]:
+    """Turns whatever goes wrong in the block into the error that the file is not whole."""
+    try:
+        yield
+    # Flatbuffers does not check what it reads: bytes that are missing or wrong show as whatever
+    # their reading happens to raise.
+    except Exception as error:
+        raise ValueError(
+            f"{name} ({len(tflite)} bytes) is not a whole .tflite file: {error}. Copy or convert "
+            "it again."
+        ) from error
+
+
+def _graph(model: schema.ModelT, name: str) -> Graph:
     (subgraph,) = model.subgraphs
     tensors = [
         _tensor(index, tensor, model.buffers[tensor.buffer].data)
@@ -203,38 +248,6 @@ def graph_of(tflite: bytes, *, name: str) -> Graph:
         ),
         min_runtime_version=_min_runtime_version(model),
     )
-
-
-def model_of(tflite: bytes, *, name: str) -> schema.ModelT:
-    """Reads the bytes of a `.tflite` file into the schema's own objects, which can be changed.
-
-    Args:
-        tflite: the file's content.
-        name: what to call it in messages.
-
-    Returns:
-        The schema's model.
-
-    Raises:
-        ValueError: it is no whole `.tflite` file.
-    """
-    if tflite[4:8] != IDENTIFIER:
-        raise ValueError(
-            f"{name} is no .tflite file: bytes 4 to 8 are {tflite[4:8]!r}, accepted is "
-            f"{IDENTIFIER!r}. Give the file that the TensorFlow Lite converter wrote."
-        )
-    try:
-        model = schema.ModelT.InitFromPackedBuf(tflite)
-    # Flatbuffers does not check what it reads: a missing end shows as whatever the reading of
-    # those bytes happens to raise.
-    except Exception as error:
-        raise ValueError(
-            f"{name} ({len(tflite)} bytes) is not a whole .tflite file: {error}. Copy or convert "
-            "it again."
-        ) from error
-    if not (model.subgraphs and model.buffers):
-        raise ValueError(f"{name} is a .tflite file without a graph. Convert it again.")
-    return model
 
 
 def _tensor(index: int, tensor: Any, data: Any) -> Tensor:
@@ -269,7 +282,8 @@ def _quantization(parameters: Any) -> Quantization | None:
 
 def _op_name(code: Any) -> str:
     # Files of before 2020 have the number in the older field only.
-    name = _operator_names()[max(code.builtinCode, code.deprecatedBuiltinCode)]
+    number = max(code.builtinCode, code.deprecatedBuiltinCode)
+    name = _operator_names().get(number, f"BUILTIN_{number}")  # of a later schema
     return f"CUSTOM:{code.customCode.decode()}" if name == "CUSTOM" else name
 
 
