@@ -1,6 +1,7 @@
 """The command convert, on a network that was trained a few steps."""
 
 import json
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +49,10 @@ def test_files_and_certificate(
     np.testing.assert_array_equal(integers(image), of_bytes(image))
     assert (out / "certificate.md").read_text().startswith("# Certificate of model_int8.tflite")
     assert (out / "certificate.png").stat().st_size > 0
+    assert f"Edge TPU     {out}/edgetpu.md, .json: 21 of 21 operators would run on it" in printed
+    assert json.loads((out / "edgetpu.json").read_text())["ok"]
+    with zipfile.ZipFile(out / "model_uint8.tflite") as labels:
+        assert labels.read("labels.txt").decode().splitlines()[1] == "0"
 
 
 def test_the_default_folder_and_another_size(trained: Path) -> None:

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from tfquantseg.analysis.certificate_page import Scores
     from tfquantseg.data import SegmentationData
     from tfquantseg.data.segmentation import Bytes
-    from tfquantseg.export import FileNetwork
+    from tfquantseg.export import FileNetwork, Network
 
 BROKEN_PROMISE = 1
 _PICTURED = 4  # images
@@ -135,11 +135,39 @@ def _convert(values: flags.FlagValues) -> int:
         print(f"Certificate  {where}/certificate.md (no model is written)")
         return BROKEN_PROMISE
     _write(folder, "model_int8.tflite", content)
-    _write(folder, "model_uint8.tflite", write_tflite(network, "uint8"))
     print(f"Int8         {where}/model_int8.tflite ({len(content):,} bytes)")
-    print(f"Uint8        {where}/model_uint8.tflite (takes bytes)")
+    print(f"Uint8        {where}/model_uint8.tflite {_write_uint8(folder, network, run.data)}")
     print(f"Certificate  {where}/certificate.md, .json, and where pixels differ: .png")
+    print(f"Edge TPU     {where}/edgetpu.md, .json: {_preflight(folder)}")
     return 0
+
+
+def _write_uint8(folder: Path, network: Network, data: SegmentationData) -> str:
+    """Writes the file that takes bytes; returns what is to be said of it."""
+    from tfquantseg.export import with_segmenter_metadata, write_tflite
+
+    content, said = write_tflite(network, "uint8"), "(takes bytes; with MediaPipe's metadata)"
+    try:
+        content = with_segmenter_metadata(content, data.classes, activation="softmax")
+    except ModuleNotFoundError as error:
+        said = f"(takes bytes; without labels: {error})"
+    _write(folder, "model_uint8.tflite", content)
+    return said
+
+
+def _preflight(folder: Path) -> str:
+    """Writes what the Edge TPU will do with the file; returns it in a few words."""
+    from tfquantseg.export import compiler_verdict, preflight, read_graph
+
+    file = folder / "model_int8.tflite"
+    report, verdict = preflight(read_graph(file)), compiler_verdict(file)
+    pages, as_json = [str(report)], report.as_json()
+    if verdict is not None:
+        pages, as_json = [*pages, str(verdict)], {**as_json, "compiler": verdict.as_json()}
+    _write(folder, "edgetpu.md", "\n\n".join(pages).encode() + b"\n")
+    _write(folder, "edgetpu.json", json.dumps(as_json, indent=2).encode() + b"\n")
+    total = len(report.placed)
+    return f"{total - len(report.cpu)} of {total} operators would run on it"
 
 
 def _load(values: flags.FlagValues) -> _Run:

@@ -1,9 +1,30 @@
 """From a trained model to a full-int8 `.tflite` that computes the same, with proof."""
 
 from tfquantseg.export.certificate import Certificate, certify
+from tfquantseg.export.edgetpu import preflight
+from tfquantseg.export.edgetpu_compiler import Verdict, compiler_verdict
+from tfquantseg.export.edgetpu_report import Placed, Report
 from tfquantseg.export.freeze import freeze
+from tfquantseg.export.graph_file import Graph, graph_of, read_graph
+from tfquantseg.export.metadata import with_segmenter_metadata
 from tfquantseg.export.network import Network
 from tfquantseg.export.runtime import FileNetwork
 from tfquantseg.export.tflite import write_tflite
 
-__all__ = ["Certificate", "FileNetwork", "Network", "certify", "freeze", "write_tflite"]
+__all__ = [
+    "Certificate",
+    "FileNetwork",
+    "Graph",
+    "Network",
+    "Placed",
+    "Report",
+    "Verdict",
+    "certify",
+    "compiler_verdict",
+    "freeze",
+    "graph_of",
+    "preflight",
+    "read_graph",
+    "with_segmenter_metadata",
+    "write_tflite",
+]

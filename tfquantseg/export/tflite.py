@@ -5,14 +5,13 @@ zero points as 0 (128 where the input is uint8). No converter stands in between 
 fold or recalibrate anything: docs/design/export.md says why.
 """
 
-import dataclasses
 from collections.abc import Callable
 from typing import Any, Literal
 
-import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from tfquantseg.export.aligned import AlignedBuffer, pack_model
 from tfquantseg.export.network import (
     Activation,
     Add,
@@ -31,8 +30,6 @@ from tfquantseg.export.network import (
 )
 
 Border = Literal["int8", "uint8"]
-_IDENTIFIER = b"TFL3"
-_ALIGNMENT = 16  # bytes; kernels read weights and biases in place
 _ACTIVATIONS: dict[Activation, int] = {
     "linear": schema.ActivationFunctionType.NONE,
     "relu": schema.ActivationFunctionType.RELU,
@@ -79,31 +76,12 @@ def write_tflite(network: Network, border: Border = "int8") -> bytes:
     return _Writer(network, border).content()
 
 
-@dataclasses.dataclass
-class _Buffer:
-    """A buffer that lies at a multiple of 16 bytes, which the generated classes don't care for."""
-
-    data: bytes
-
-    def Pack(self, builder: flatbuffers.Builder) -> int:
-        vector = None
-        if self.data:
-            builder.StartVector(1, len(self.data), _ALIGNMENT)
-            builder.head -= len(self.data)
-            builder.Bytes[builder.head : builder.head + len(self.data)] = self.data
-            vector = builder.EndVector()
-        schema.BufferStart(builder)
-        if vector is not None:
-            schema.BufferAddData(builder, vector)
-        return int(schema.BufferEnd(builder))
-
-
 class _Writer:
     """Collects tensors, buffers and operators."""
 
     def __init__(self, network: Network, border: Border) -> None:
         self._network = network
-        self._buffers = [_Buffer(b"")]
+        self._buffers = [AlignedBuffer(b"")]
         self._tensors: list[Any] = []
         self._codes: dict[tuple[int, int], int] = {}
         self._operators: list[Any] = []
@@ -127,14 +105,12 @@ class _Writer:
         runtime.name = "min_runtime_version"
         runtime.buffer = self._buffer(".".join(map(str, oldest)).encode().ljust(16, b"\0"))
         model.metadata = [runtime]
-        builder = flatbuffers.Builder(sum(len(buffer.data) for buffer in self._buffers) + 2**16)
-        builder.Finish(model.Pack(builder), _IDENTIFIER)
-        return bytes(builder.Output())
+        return pack_model(model)
 
     # Tensors.
 
     def _buffer(self, data: bytes) -> int:
-        self._buffers.append(_Buffer(data))
+        self._buffers.append(AlignedBuffer(data))
         return len(self._buffers) - 1
 
     def _tensor(

@@ -1,0 +1,79 @@
+"""The report as a page and as JSON."""
+
+import json
+
+from tests.export.graphs import constant, graph, operator, tensor
+from tfquantseg.export import Report, preflight
+
+
+def _report() -> Report:
+    """A ReLU, an ARG_MAX of it, and a doubtful resize beside."""
+    relu = operator("RELU", [tensor(1, 23, 23, 4)], tensor(1, 23, 23, 4), version=2)
+    labels = operator("ARG_MAX", [*relu.outputs], tensor(1, 23, 23, type="INT64"))
+    size = constant(180, 180)
+    large = operator("RESIZE_BILINEAR", [*relu.outputs, size], tensor(1, 180, 180, 4), version=3)
+    after = operator("CAST", [*labels.outputs], tensor(1, 23, 23))
+    last = operator("RELU", [*after.outputs], tensor(1, 23, 23), version=2)
+    return preflight(graph(relu, labels, large, after, last, min_runtime_version="2.6.0"))
+
+
+def test_the_page() -> None:
+    lines = str(_report()).splitlines()
+    assert lines[0] == "# Edge TPU preflight: made.tflite"
+    assert lines[2].startswith("**2 of 5 operators on the TPU.** A prediction")
+    assert "| weights | 8 bytes; about 7,235,174 stay on the chip |" in lines
+    assert "| largest activation | 1 x 180 x 180 x 4, 129,600 bytes |" in lines
+    assert "| runtime asked for | 2.6.0 |" in lines
+    assert "| the TPU reads | 1 x 23 x 23 x 4 INT8 |" in lines
+    assert "| the TPU writes | 1 x 23 x 23 x 4 INT8, 1 x 180 x 180 x 4 INT8 |" in lines
+    assert "| cut at | 1 ARG_MAX |" in lines
+    assert (
+        "| 1 ARG_MAX | 1 x 23 x 23 INT64 | ARG_MAX is not supported. | Export the logits and take "
+        "the maximum on the host. | documented |"
+    ) in lines
+    assert [line for line in lines if line.startswith("## ")] == [
+        "## The file",
+        "## On the CPU",
+        "## In doubt",
+        "## Worth knowing",
+        "## All operators",
+    ]
+    assert lines[-5:] == [
+        "| RELU | 2 | 1 | TPU |",
+        "| ARG_MAX | 1 | 1 | CPU: not taken |",
+        "| RESIZE_BILINEAR | 3 | 1 | TPU |",
+        "| CAST | 1 | 1 | CPU: not taken |",
+        "| RELU | 2 | 1 | CPU: after a cut |",
+    ]
+
+
+def test_a_page_without_problems_has_no_section_for_them() -> None:
+    page = str(preflight(graph(operator("RELU", [tensor(1, 8)], tensor(1, 8)))))
+    assert "**1 of 1 operators on the TPU.**" in page
+    assert [line for line in page.splitlines() if line.startswith("## ")] == ["## All operators"]
+    assert "| runtime asked for | not said |" in page
+    assert "| cut at | nothing |" in page
+
+
+def test_every_row_of_a_table_has_its_columns() -> None:
+    columns = 0
+    for line in str(_report()).splitlines():
+        assert columns in (0, line.count("|")) or not line, line
+        columns = line.count("|")
+
+
+def test_json() -> None:
+    report = _report()
+    told = json.loads(json.dumps(report.as_json()))
+    assert told["file"] == "made.tflite"
+    assert (told["ok"], told["operators_on_tpu"], told["operators_on_cpu"]) == (False, 2, 3)
+    assert told["cuts"] == [1]
+    assert [tensor["shape"] for tensor in told["tpu_outputs"]] == [[1, 23, 23, 4], [1, 180, 180, 4]]
+    assert told["largest_activation"]["bytes"] == 129_600
+    assert (told["weight_bytes"], told["min_runtime_version"]) == (8, "2.6.0")
+    assert [finding["basis"] for finding in told["findings"]] == ["inferred"]
+    _, labels, large, _, last = told["operators"]
+    assert labels["place"] == "CPU: not taken"
+    assert labels["refusals"][0]["what"] == "ARG_MAX is not supported."
+    assert (large["on_tpu"], len(large["doubts"]), len(large["remarks"])) == (True, 1, 1)
+    assert (last["place"], last["refusals"]) == ("CPU: after a cut", [])
