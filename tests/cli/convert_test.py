@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from tfquantseg.cli import convert, train
+from tfquantseg.cli import convert, evaluate, predict, train
 from tfquantseg.export import FileNetwork
 
 TINY = (
@@ -53,6 +54,49 @@ def test_files_and_certificate(
     assert json.loads((out / "edgetpu.json").read_text())["ok"]
     with zipfile.ZipFile(out / "model_uint8.tflite") as labels:
         assert labels.read("labels.txt").decode().splitlines()[1] == "0"
+
+
+def test_a_file_is_evaluated_and_predicts(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, scores = tmp_path / "shipped", tmp_path / "scores.json"
+    assert convert.main(["convert", f"--workdir={trained}", f"--output={out}", "--images=1"]) == 0
+    file = f"--model={out}/model_int8.tflite"
+    assert evaluate.main(["evaluate", f"--workdir={trained}", file, f"--json={scores}"]) == 0
+    found = json.loads(scores.read_text())
+    certified = json.loads((out / "certificate.json").read_text())
+    assert found["miou"] == certified["miou_tflite"]
+    assert (found["step"], found["images"]) == (2, 4)
+
+    photo = tmp_path / "photo.png"
+    Image.fromarray(np.full((40, 50, 3), 9, np.uint8)).save(photo)
+    shown = tmp_path / "shown"
+    assert predict.main(["predict", file, f"--images={photo}", f"--out={shown}"]) == 0
+    written = json.loads((shown / "predictions.json").read_text())
+    assert written["classes"][0] == "background"
+    assert (written["images"][0]["height"], written["images"][0]["width"]) == (40, 50)
+
+    capsys.readouterr()
+    Image.fromarray(np.zeros((65, 50, 3), np.uint8)).save(photo)
+    argv = ["predict", file, f"--images={photo}", f"--out={tmp_path / 'large'}"]
+    assert predict.main(argv) == 2
+    assert "65 x 50 pixels are more than the file's 64 x 64" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["--delegate=libedgetpu.so.1"], "--delegate runs a .tflite file; give one as --model"),
+        (["--model=a.keras"], "accepted is a .tflite file"),
+        (["--model=none.tflite"], "No such file or directory: none.tflite"),
+        (["--model=a.tflite", "--scales=dynamic"], "--scales chooses of a --workdir"),
+    ],
+)
+def test_evaluate_refuses(
+    trained: Path, argv: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert evaluate.main(["evaluate", f"--workdir={trained}", *argv]) == 2
+    assert message in capsys.readouterr().err
 
 
 def test_the_default_folder_and_another_size(trained: Path) -> None:

@@ -26,7 +26,7 @@ import math
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from absl import flags
@@ -109,7 +109,8 @@ def _convert(values: flags.FlagValues) -> int:
     size = _size(values, run)
     network = freeze(run.model, *size)
     folder.mkdir(parents=True, exist_ok=True)
-    content = write_tflite(network)
+    about = _about(run)
+    content = write_tflite(network, about=about)
     count = min(values.images, len(run.data))
     bar = Count(count, "images compared step by step", sys.stderr)
     images = (image for image, _ in images_of_size(run.data, run.config, size))
@@ -136,19 +137,20 @@ def _convert(values: flags.FlagValues) -> int:
         return BROKEN_PROMISE
     _write(folder, "model_int8.tflite", content)
     print(f"Int8         {where}/model_int8.tflite ({len(content):,} bytes)")
-    print(f"Uint8        {where}/model_uint8.tflite {_write_uint8(folder, network, run.data)}")
+    print(f"Uint8        {where}/model_uint8.tflite {_write_uint8(folder, network, about)}")
     print(f"Certificate  {where}/certificate.md, .json, and where pixels differ: .png")
     print(f"Edge TPU     {where}/edgetpu.md, .json: {_preflight(folder)}")
     return 0
 
 
-def _write_uint8(folder: Path, network: Network, data: SegmentationData) -> str:
+def _write_uint8(folder: Path, network: Network, about: dict[str, Any]) -> str:
     """Writes the file that takes bytes; returns what is to be said of it."""
     from tfquantseg.export import with_segmenter_metadata, write_tflite
 
-    content, said = write_tflite(network, "uint8"), "(takes bytes; with MediaPipe's metadata)"
+    content = write_tflite(network, "uint8", about)
+    said = "(takes bytes; with MediaPipe's metadata)"
     try:
-        content = with_segmenter_metadata(content, data.classes, activation="softmax")
+        content = with_segmenter_metadata(content, about["classes"], activation="softmax")
     except ModuleNotFoundError as error:
         said = f"(takes bytes; without labels: {error})"
     _write(folder, "model_uint8.tflite", content)
@@ -168,6 +170,17 @@ def _preflight(folder: Path) -> str:
     _write(folder, "edgetpu.json", json.dumps(as_json, indent=2).encode() + b"\n")
     total = len(report.placed)
     return f"{total - len(report.cpu)} of {total} operators would run on it"
+
+
+def _about(run: _Run) -> dict[str, Any]:
+    """What the files say of themselves, so that `predict` needs nothing else."""
+    return {
+        "data": run.data.name,
+        "classes": list(run.data.classes),
+        "palette": [list(colour) for colour in run.data.palette],
+        "fit": run.config.data.fit,
+        "step": run.step,
+    }
 
 
 def _load(values: flags.FlagValues) -> _Run:

@@ -4,6 +4,8 @@ Examples:
   evaluate --workdir=tfquantseg-runs/digits --split=test
   evaluate --workdir=tfquantseg-runs/digits --split=val --checkpoint=best --json=scores.json
   evaluate --workdir=my-integer-run --baseline=my-float-run
+  evaluate --workdir=my-run --model=my-run/export/model_int8.tflite
+      A file that convert wrote, as a device runs it, on the data of its run.
 
 A quantized model takes the scales of its activations from estimates kept while training
 (--scales=running), as an exported file does, or from each batch itself (--scales=dynamic), as
@@ -19,6 +21,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import shlex
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -73,6 +76,18 @@ def _define(values: flags.FlagValues, argv: list[str]) -> None:
         "Folder of another training on the same data set, to compare with.",
         flag_values=values,
     )
+    flags.DEFINE_string(
+        "model",
+        None,
+        "In place of the checkpoint of --workdir, a .tflite file that was converted from it.",
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        "delegate",
+        None,
+        "Library that runs the .tflite file, such as libedgetpu.so.1 for a Coral board.",
+        flag_values=values,
+    )
     flags.DEFINE_string("json", None, "Write the scores to this file too.", flag_values=values)
 
 
@@ -80,9 +95,10 @@ def _evaluate(values: flags.FlagValues) -> int:
     from tfquantseg.metrics import bootstrap_difference
     from tfquantseg.training import whole
 
+    _check_flags(values)
     if values.json:
         whole.check_writable(Path(values.json))
-    run = _scored(values.workdir, values.split, values)
+    run = _scored_file(values) if values.model else _scored(values.workdir, values.split, values)
     print(f"{run.evaluation.table()}\n")
     as_json = run.evaluation.as_json()
     if values.baseline:
@@ -114,6 +130,46 @@ def _evaluate(values: flags.FlagValues) -> int:
         f"--split={shlex.quote(run.evaluation.split)} --scales={other}"
     )
     return 0
+
+
+def _check_flags(values: flags.FlagValues) -> None:
+    if values.delegate and not values.model:
+        raise ValueError("--delegate runs a .tflite file; give one as --model, or leave it out.")
+    if values.model and not values.model.endswith(".tflite"):
+        raise ValueError(
+            f"--model is {values.model!r}; accepted is a .tflite file. Checkpoints of a run are "
+            "scored by --workdir alone."
+        )
+    for flag in ("checkpoint", "scales"):
+        if values.model and values[flag].present:
+            raise ValueError(f"--{flag} chooses of a --workdir; with --model leave it out.")
+
+
+def _scored_file(values: flags.FlagValues) -> _Run:
+    """Scores a `.tflite` file on a split of the data of a run."""
+    from ml_collections import ConfigDict
+
+    from tfquantseg.export import FileNetwork
+    from tfquantseg.training import parts, workdir
+    from tfquantseg.training.bar import Count
+    from tfquantseg.training.evaluation import evaluation_of
+    from tfquantseg.training.image_scores import counts_of
+
+    file = Path(values.model)
+    network = FileNetwork(file, delegate=values.delegate)
+    config = ConfigDict(workdir.read_config(Path(values.workdir)))
+    data = parts.data(config, values.split or config.data.val)
+    if network.classes != len(data.classes):
+        raise ValueError(
+            f"{file} returns the logits of {network.classes} classes, and {data.name} has "
+            f"{len(data.classes)}; give the --workdir that the file was converted from."
+        )
+    bar = Count(len(data), "images", sys.stderr)
+    counts = counts_of(
+        lambda image: network(image).argmax(-1), data, config, network.size, seen=bar.step
+    )
+    step = int(network.about.get("step", 0))
+    return _Run(evaluation_of(counts, data, step, "running"), counts, file)
 
 
 class _Run(NamedTuple):

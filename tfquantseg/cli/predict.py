@@ -7,6 +7,8 @@ Examples:
       Your own images: files, folders, patterns.
   predict --model=mine.keras --classes=classes.txt --images=holidays --out=shown
       A model that you saved.
+  predict --model=my-run/export/model_int8.tflite --images=holidays --out=shown
+      A file that convert wrote, as a device runs it.
 
 The folder --out then holds overlays/ (the classes' colours over each image), classes/ (a PNG with
 the class of each pixel as palette index), contact_sheet.png, and predictions.json with the share
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     from ml_collections import ConfigDict
 
     from tfquantseg.data.segmentation import Bytes, SegmentationData
-    from tfquantseg.training.prediction import Predictor
+    from tfquantseg.training.prediction import FixedSizePredictor, Predictor
     from tfquantseg.training.prediction_folder import PredictionFolder
 
 _SHOWN = 5  # files in a message
@@ -54,7 +56,10 @@ def _define(values: flags.FlagValues, argv: list[str]) -> None:
     del argv
     flags.DEFINE_string("workdir", None, "Folder that a training made.", flag_values=values)
     flags.DEFINE_string(
-        "model", None, "In place of --workdir, a .keras file of a model.", flag_values=values
+        "model",
+        None,
+        "In place of --workdir, a model's .keras or .tflite file.",
+        flag_values=values,
     )
     flags.DEFINE_enum(
         "checkpoint",
@@ -68,6 +73,12 @@ def _define(values: flags.FlagValues, argv: list[str]) -> None:
         "running",
         ["running", "dynamic"],
         "Scales of the activations: estimated while training, or each image's own.",
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        "delegate",
+        None,
+        "Library that runs a .tflite file, such as libedgetpu.so.1 for a Coral board.",
         flag_values=values,
     )
     flags.DEFINE_multi_string(
@@ -97,9 +108,10 @@ class _Network(NamedTuple):
     """A model to predict with; step and config are those of its run, if it has one."""
 
     file: Path
-    predictor: Predictor
+    predictor: Predictor | FixedSizePredictor
     step: int | None = None
     config: ConfigDict | None = None
+    classes: _Classes | None = None
 
 
 class _Classes(NamedTuple):
@@ -166,6 +178,8 @@ def _check_flags(values: flags.FlagValues) -> None:
         raise ValueError("--split is one of a run's data set; with --model give --images.")
     if values.model and values["checkpoint"].present:
         raise ValueError("--checkpoint chooses one of a --workdir; with --model leave it out.")
+    if values.delegate and not (values.model or "").endswith(".tflite"):
+        raise ValueError("--delegate runs a .tflite file; give one as --model, or leave it out.")
     if values.split and values.classes:
         raise ValueError("--split has the classes of its data set; leave --classes out.")
 
@@ -206,6 +220,8 @@ def _network(values: flags.FlagValues) -> _Network:
 
     if values.model:
         file = Path(values.model)
+        if file.suffix == ".tflite":
+            return _file_network(file, values.delegate)
         return _Network(file, Predictor(model_files.load(file), scales=values.scales))
     path = Path(values.workdir)
     config = ConfigDict(workdir.read_config(path))
@@ -218,6 +234,23 @@ def _network(values: flags.FlagValues) -> _Network:
         resize=tuple(config.data.size) if config.data.fit == "resize" else None,
     )
     return _Network(checkpoint.model, predictor, checkpoint.step, config)
+
+
+def _file_network(file: Path, delegate: str | None) -> _Network:
+    """A `.tflite` file, which may say of what classes it is."""
+    from tfquantseg.export import FileNetwork
+    from tfquantseg.training.prediction import FixedSizePredictor
+
+    network = FileNetwork(file, delegate=delegate)
+    about = network.about
+    predictor = FixedSizePredictor(
+        network, network.size, classes=network.classes, scales=about.get("fit") == "resize"
+    )
+    if "classes" not in about:
+        return _Network(file, predictor)
+    palette = tuple((r, g, b) for r, g, b in about["palette"])
+    classes = _Classes(str(file), tuple(about["classes"]), palette)
+    return _Network(file, predictor, about.get("step"), classes=classes)
 
 
 def _classes(
@@ -242,6 +275,8 @@ def _classes(
                 "without it, give a file of names as --classes."
             ) from error
         classes = _Classes(f"Data set {data.name}", data.classes, data.palette)
+    elif network.classes:
+        classes = network.classes
     else:
         return _Classes("", tuple(map(str, range(count))), palette.distinct_colours(count)), None
     if len(classes.names) != count:
@@ -292,7 +327,7 @@ def _next(values: flags.FlagValues, network: _Network) -> list[str]:
     """The commands to type next."""
     predict = command.command_line("predict")
     if network.config is None:
-        if values.classes:
+        if values.classes or network.classes:
             return []
         given = [f"--images={name}" for name in values.images]
         model, out = command.shown(network.file), f"{values.out}-named"

@@ -7,6 +7,9 @@ import flatbuffers
 from ai_edge_litert import schema_py_generated as schema
 
 IDENTIFIER = b"TFL3"
+ABOUT = "tfquantseg"
+"""Name of the metadata in which a file says of what data and classes it is."""
+
 _ALIGNMENT = 16  # bytes
 
 

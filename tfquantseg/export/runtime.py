@@ -1,11 +1,16 @@
 """Runs a `.tflite` file with LiteRT."""
 
 import ctypes
+import json
+import struct
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from ai_edge_litert import interpreter as litert
+from ai_edge_litert import schema_py_generated as schema
+
+from tfquantseg.export.aligned import ABOUT, IDENTIFIER
 
 Kernels = Literal["default", "reference"]
 
@@ -64,6 +69,11 @@ class FileNetwork:
         """Number of classes, C."""
         return int(self._output["shape"][3])
 
+    @property
+    def about(self) -> dict[str, Any]:
+        """What the file says of itself, as `write_tflite` was given it; empty if nothing."""
+        return dict(self._about)
+
     def __call__(self, image: np.ndarray) -> np.ndarray:
         """Returns the logits of one image.
 
@@ -99,6 +109,7 @@ class FileNetwork:
     ) -> Any:
         try:
             data = content.read_bytes() if isinstance(content, Path) else content
+            self._about = _about(data)
             loaded = litert.Interpreter(
                 model_content=data,
                 experimental_op_resolver_type=(
@@ -110,7 +121,7 @@ class FileNetwork:
                 experimental_delegates=[self._delegate(delegate)] if delegate else None,
             )
             loaded.allocate_tensors()
-        except (ValueError, RuntimeError) as error:
+        except (ValueError, RuntimeError, struct.error) as error:
             raise ValueError(
                 f"{self._name} can't be run: {error}. Give a .tflite file that the command convert "
                 "wrote."
@@ -132,3 +143,16 @@ class FileNetwork:
             f"{self._name} {what}; accepted is one image [1, H, W, 3] of 8 bits in, logits "
             "[1, H, W, C] of 8 bits out, as the command convert writes them."
         )
+
+
+def _about(content: bytes) -> dict[str, Any]:
+    """What a file says of itself in the metadata of our name."""
+    if content[4:8] != IDENTIFIER:
+        raise ValueError("it is no TensorFlow Lite file")
+    model = schema.Model.GetRootAs(content)
+    for index in range(model.MetadataLength()):
+        entry = model.Metadata(index)
+        if entry.Name() == ABOUT.encode():
+            about = json.loads(model.Buffers(entry.Buffer()).DataAsNumpy().tobytes())
+            return about if isinstance(about, dict) else {}
+    return {}

@@ -5,13 +5,14 @@ zero points as 0 (128 where the input is uint8). No converter stands in between 
 fold or recalibrate anything: docs/design/export.md says why.
 """
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from tfquantseg.export.aligned import AlignedBuffer, pack_model
+from tfquantseg.export.aligned import ABOUT, AlignedBuffer, pack_model
 from tfquantseg.export.network import (
     Activation,
     Add,
@@ -60,12 +61,16 @@ _RUNTIMES = {
 }
 
 
-def write_tflite(network: Network, border: Border = "int8") -> bytes:
+def write_tflite(
+    network: Network, border: Border = "int8", about: Mapping[str, Any] | None = None
+) -> bytes:
     """Returns the content of a `.tflite` file that computes a network.
 
     Args:
         network: a frozen network.
         border: "int8" takes the integers u - 128 of bytes u; "uint8" takes the bytes themselves.
+        about: what else the file is to say of itself, such as the names of the classes; JSON,
+            which `FileNetwork.about` reads.
 
     Returns:
         The file: one input [1, H, W, 3], one output int8 [1, H', W', C], the logits.
@@ -73,7 +78,7 @@ def write_tflite(network: Network, border: Border = "int8") -> bytes:
     Raises:
         ValueError: a bias is larger than 32-bit sums allow.
     """
-    return _Writer(network, border).content()
+    return _Writer(network, border).content(about)
 
 
 class _Writer:
@@ -90,7 +95,7 @@ class _Writer:
         for operation in network.operations:
             _WRITE[type(operation)](self, operation)
 
-    def content(self) -> bytes:
+    def content(self, about: Mapping[str, Any] | None) -> bytes:
         graph = schema.SubGraphT()
         graph.name = "main"
         graph.tensors, graph.operators = self._tensors, self._operators
@@ -101,11 +106,16 @@ class _Writer:
         model.subgraphs, model.buffers = [graph], self._buffers
         model.operatorCodes = [_code(*key) for key in self._codes]
         oldest = max(_RUNTIMES[key] for key in self._codes)
-        runtime = schema.MetadataT()
-        runtime.name = "min_runtime_version"
-        runtime.buffer = self._buffer(".".join(map(str, oldest)).encode().ljust(16, b"\0"))
-        model.metadata = [runtime]
+        runtime = ".".join(map(str, oldest)).encode().ljust(16, b"\0")
+        model.metadata = [self._metadata("min_runtime_version", runtime)]
+        if about is not None:
+            model.metadata.append(self._metadata(ABOUT, json.dumps(about).encode()))
         return pack_model(model)
+
+    def _metadata(self, name: str, content: bytes) -> Any:
+        entry = schema.MetadataT()
+        entry.name, entry.buffer = name, self._buffer(content)
+        return entry
 
     # Tensors.
 

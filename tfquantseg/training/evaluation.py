@@ -220,13 +220,30 @@ class Evaluator:
         Raises:
             ValueError: No pixel is labelled.
         """
-        return Evaluation(
-            data=self._data.name,
-            split=self._data.split,
-            images=len(self._data),
-            classes=self._data.classes,
-            step=step,
-            scales=self._scales,
-            scores=metrics.scores(counts),
-            miou_interval=metrics.bootstrap_miou(counts),
-        )
+        return evaluation_of(counts, self._data, step, self._scales)
+
+
+def evaluation_of(
+    counts: metrics.Counts, data: SegmentationData, step: int, scales: Scales
+) -> Evaluation:
+    """Scores of confusion matrices, however they were counted.
+
+    Args:
+        counts: int64 [images, C, C], of every image of the split.
+        data: The split.
+        step: Training steps that the model had done.
+        scales: Activation scales that it used.
+
+    Raises:
+        ValueError: No pixel is labelled.
+    """
+    return Evaluation(
+        data=data.name,
+        split=data.split,
+        images=len(data),
+        classes=data.classes,
+        step=step,
+        scales=scales,
+        scores=metrics.scores(counts),
+        miou_interval=metrics.bootstrap_miou(counts),
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import math
+from collections.abc import Callable
 
 import keras
 import numpy as np
@@ -121,6 +122,59 @@ class Predictor:
                 f"{self._model.name!r}; scale the image up."
             )
         return bottom, right
+
+
+class FixedSizePredictor:
+    """Predicts images one by one with a network of one size, such as a `.tflite` file.
+
+    An image is padded at the bottom and the right, with mid-grey, to the network's size, and the
+    prediction is cropped back; or the image is scaled to it, and the prediction back.
+
+    Args:
+        network: Image, uint8 [H, W, 3], to logits [H, W, C].
+        size: H and W.
+        classes: C.
+        scales: Whether images are scaled to the size, as the network has been trained.
+    """
+
+    def __init__(
+        self,
+        network: Callable[[Bytes], np.ndarray],
+        size: tuple[int, int],
+        *,
+        classes: int,
+        scales: bool,
+    ) -> None:
+        """Keeps what it is given."""
+        self.classes = classes
+        self._network = network
+        self._size = size
+        self._scales = scales
+
+    def __call__(self, image: Bytes) -> Bytes:
+        """Predicts one image.
+
+        Args:
+            image: uint8 [H, W, 3], RGB.
+
+        Returns:
+            The class of each pixel, uint8 [H, W].
+
+        Raises:
+            ValueError: The image is larger than the network's size.
+        """
+        height, width = image.shape[:2]
+        if self._scales:
+            label = self._network(resize_image(image, self._size)).argmax(-1).astype(np.uint8)
+            return resize_labels(label, (height, width))
+        if height > self._size[0] or width > self._size[1]:
+            raise ValueError(
+                f"{_size((height, width))} pixels are more than the file's {_size(self._size)}; "
+                "scale the image down, or convert with a larger --size."
+            )
+        padded = np.full((*self._size, 3), MID_GREY, np.uint8)
+        padded[:height, :width] = image
+        return self._network(padded).argmax(-1)[:height, :width].astype(np.uint8)
 
 
 def _size(sides: tuple[int | None, ...]) -> str:
