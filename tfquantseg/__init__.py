@@ -24,7 +24,7 @@ _PLACES = {
     "set_evaluation_scales": "tfquantseg.layers",
     "training_step": "tfquantseg.training.step",
 }
-_MODULES = ("data", "losses", "metrics", "models", "pictures", "schedules")
+_MODULES = ("data", "export", "losses", "metrics", "models", "pictures", "schedules")
 
 __all__ = [*_PLACES, *_MODULES]
 

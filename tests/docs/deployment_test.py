@@ -1,0 +1,50 @@
+"""The page on devices: its Python runs, but for the lines that need a board."""
+
+import pathlib
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.export import every_operation
+from tfquantseg.export import freeze, with_segmenter_metadata, write_tflite
+
+_PAGE = pathlib.Path("docs/deployment.md").read_text()
+_BLOCKS = re.findall(r"```python\n(.*?)```", _PAGE, re.DOTALL)
+_LABELS = ("ground", "left", "right")
+
+
+@pytest.fixture
+def here(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Path:
+    """A current folder with what the page's lines read."""
+    network = freeze(every_operation.trained(), *every_operation.SIZE)
+    (tmp_path / "export").mkdir()
+    (tmp_path / "export" / "model_int8.tflite").write_bytes(write_tflite(network))
+    of_bytes = with_segmenter_metadata(
+        write_tflite(network, "uint8"), _LABELS, activation="softmax"
+    )
+    (tmp_path / "export" / "model_uint8.tflite").write_bytes(of_bytes)
+    Image.fromarray(every_operation.images(1)[0]).save(tmp_path / "photo.png")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def _run(marker: str) -> dict[str, object]:
+    (code,) = [block for block in _BLOCKS if marker in block and "on the board" not in block]
+    names: dict[str, object] = {}
+    exec(compile(code, "deployment.md", "exec"), names)
+    return names
+
+
+def test_litert_and_mediapipe_see_the_same_classes(here: pathlib.Path) -> None:
+    classes = _run("Interpreter(")["classes"]
+    found = _run("ImageSegmenter")
+    assert found["labels"] == list(_LABELS)
+    mask = np.asarray(found["mask"]).reshape(every_operation.SIZE)
+    # The photo has the network's size, so nothing is scaled; both run the same kernels.
+    np.testing.assert_array_equal(mask, classes)
+
+
+def test_every_block_is_run_or_needs_a_board() -> None:
+    assert ["on the board" in block for block in _BLOCKS] == [False, True, False]
