@@ -2,6 +2,7 @@
 
 import pathlib
 import re
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,20 +31,24 @@ def here(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Pat
     return tmp_path
 
 
-def _run(marker: str) -> dict[str, object]:
+def _run(marker: str) -> dict[str, Any]:
     (code,) = [block for block in _BLOCKS if marker in block and "on the board" not in block]
-    names: dict[str, object] = {}
+    names: dict[str, Any] = {}
     exec(compile(code, "deployment.md", "exec"), names)
     return names
 
 
 def test_litert_and_mediapipe_see_the_same_classes(here: pathlib.Path) -> None:
-    classes = _run("Interpreter(")["classes"]
+    ran = _run("Interpreter(")
+    logits = ran["interpreter"].get_tensor(ran["logits"]["index"])[0]
     found = _run("ImageSegmenter")
     assert found["labels"] == list(_LABELS)
     mask = np.asarray(found["mask"]).reshape(every_operation.SIZE)
-    # The photo has the network's size, so nothing is scaled; both run the same kernels.
-    np.testing.assert_array_equal(mask, classes)
+    # The photo has the network's size, so nothing is scaled, and both run the same kernels; of
+    # equal logits MediaPipe may take another.
+    taken = np.take_along_axis(logits, mask[..., np.newaxis].astype(np.int64), -1)[..., 0]
+    np.testing.assert_array_equal(taken, logits.max(-1))
+    assert np.mean(mask == ran["classes"]) > 0.98
 
 
 def test_every_block_is_run_or_needs_a_board() -> None:
