@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from absl import flags
 
-from tfquantseg.cli import command
+from tfquantseg.cli import command, runs
 
 if TYPE_CHECKING:
     import keras
@@ -58,15 +58,7 @@ def run() -> None:
 
 def _define(values: flags.FlagValues, argv: list[str]) -> None:
     del argv
-    flags.DEFINE_string("workdir", None, "Folder that a training made.", flag_values=values)
-    flags.mark_flag_as_required("workdir", flag_values=values)
-    flags.DEFINE_enum(
-        "checkpoint",
-        "last",
-        ["best", "last"],
-        "Which checkpoint: of the latest step, or of the highest mIoU while training.",
-        flag_values=values,
-    )
+    runs.define_workdir(values, required=True)
     flags.DEFINE_list(
         "size",
         None,
@@ -184,15 +176,10 @@ def _about(run: _Run) -> dict[str, Any]:
 
 
 def _load(values: flags.FlagValues) -> _Run:
-    from ml_collections import ConfigDict
-
-    from tfquantseg.training import checkpoints, parts, recipe, workdir
+    from tfquantseg.training import parts
     from tfquantseg.training.evaluation import load_model
 
-    path = Path(values.workdir)
-    config = ConfigDict(workdir.read_config(path))
-    checkpoint = checkpoints.find(path / workdir.CHECKPOINTS, values.checkpoint)
-    checkpoints.check_config(checkpoint, recipe.plain(config))
+    config, checkpoint = runs.load(values.workdir, values.checkpoint)
     data = parts.data(config, values.split or config.data.val)
     return _Run(load_model(checkpoint), config, data, checkpoint.step)
 

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from absl import flags
 
-from tfquantseg.cli import command
+from tfquantseg.cli import command, runs
 
 if TYPE_CHECKING:
     from tfquantseg.metrics import Counts
@@ -47,27 +47,14 @@ def run() -> None:
 
 def _define(values: flags.FlagValues, argv: list[str]) -> None:
     del argv
-    flags.DEFINE_string("workdir", None, "Folder that a training made.", flag_values=values)
-    flags.mark_flag_as_required("workdir", flag_values=values)
+    runs.define_workdir(values, required=True)
+    runs.define_scales(values)
+    runs.define_delegate(values)
     flags.DEFINE_string(
         "split",
         None,
         "Split of the run's data set, such as val, test or train[:0.1]. Default: the one that the "
         "run was validated on.",
-        flag_values=values,
-    )
-    flags.DEFINE_enum(
-        "scales",
-        "running",
-        ["running", "dynamic"],
-        "Scales of the activations: estimated while training, or each batch's own.",
-        flag_values=values,
-    )
-    flags.DEFINE_enum(
-        "checkpoint",
-        "last",
-        ["best", "last"],
-        "Which checkpoint: of the latest step, or of the highest mIoU while training.",
         flag_values=values,
     )
     flags.DEFINE_string(
@@ -80,12 +67,6 @@ def _define(values: flags.FlagValues, argv: list[str]) -> None:
         "model",
         None,
         "In place of the checkpoint of --workdir, a .tflite file that was converted from it.",
-        flag_values=values,
-    )
-    flags.DEFINE_string(
-        "delegate",
-        None,
-        "Library that runs the .tflite file, such as libedgetpu.so.1 for a Coral board.",
         flag_values=values,
     )
     flags.DEFINE_string("json", None, "Write the scores to this file too.", flag_values=values)
@@ -133,8 +114,7 @@ def _evaluate(values: flags.FlagValues) -> int:
 
 
 def _check_flags(values: flags.FlagValues) -> None:
-    if values.delegate and not values.model:
-        raise ValueError("--delegate runs a .tflite file; give one as --model, or leave it out.")
+    runs.check_delegate(values)
     if values.model and not values.model.endswith(".tflite"):
         raise ValueError(
             f"--model is {values.model!r}; accepted is a .tflite file. Checkpoints of a run are "
@@ -180,15 +160,10 @@ class _Run(NamedTuple):
 
 def _scored(folder: str, split: str | None, values: flags.FlagValues) -> _Run:
     """Scores the run in a folder on a split, or on the one that it was validated on."""
-    from ml_collections import ConfigDict
-
-    from tfquantseg.training import checkpoints, parts, recipe, workdir
+    from tfquantseg.training import parts
     from tfquantseg.training.evaluation import Evaluator, load_model
 
-    path = Path(folder)
-    config = ConfigDict(workdir.read_config(path))
-    checkpoint = checkpoints.find(path / workdir.CHECKPOINTS, values.checkpoint)
-    checkpoints.check_config(checkpoint, recipe.plain(config))
+    config, checkpoint = runs.load(folder, values.checkpoint)
     data = parts.data(config, split or config.data.val)
     evaluator = Evaluator(load_model(checkpoint), data, config, values.scales)
     counts = evaluator.counts()

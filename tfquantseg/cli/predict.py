@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from absl import flags
 
-from tfquantseg.cli import command
+from tfquantseg.cli import command, runs
 
 if TYPE_CHECKING:
     from ml_collections import ConfigDict
@@ -54,31 +54,13 @@ def run() -> None:
 
 def _define(values: flags.FlagValues, argv: list[str]) -> None:
     del argv
-    flags.DEFINE_string("workdir", None, "Folder that a training made.", flag_values=values)
+    runs.define_workdir(values, required=False)
+    runs.define_scales(values)
+    runs.define_delegate(values)
     flags.DEFINE_string(
         "model",
         None,
         "In place of --workdir, a model's .keras or .tflite file.",
-        flag_values=values,
-    )
-    flags.DEFINE_enum(
-        "checkpoint",
-        "last",
-        ["best", "last"],
-        "Which checkpoint: of the latest step, or of the highest mIoU while training.",
-        flag_values=values,
-    )
-    flags.DEFINE_enum(
-        "scales",
-        "running",
-        ["running", "dynamic"],
-        "Scales of the activations: estimated while training, or each image's own.",
-        flag_values=values,
-    )
-    flags.DEFINE_string(
-        "delegate",
-        None,
-        "Library that runs a .tflite file, such as libedgetpu.so.1 for a Coral board.",
         flag_values=values,
     )
     flags.DEFINE_multi_string(
@@ -178,8 +160,7 @@ def _check_flags(values: flags.FlagValues) -> None:
         raise ValueError("--split is one of a run's data set; with --model give --images.")
     if values.model and values["checkpoint"].present:
         raise ValueError("--checkpoint chooses one of a --workdir; with --model leave it out.")
-    if values.delegate and not (values.model or "").endswith(".tflite"):
-        raise ValueError("--delegate runs a .tflite file; give one as --model, or leave it out.")
+    runs.check_delegate(values)
     if values.split and values.classes:
         raise ValueError("--split has the classes of its data set; leave --classes out.")
 
@@ -212,9 +193,7 @@ def _scenes_of_split(data: SegmentationData) -> list[_Scene]:
 
 
 def _network(values: flags.FlagValues) -> _Network:
-    from ml_collections import ConfigDict
-
-    from tfquantseg.training import checkpoints, model_files, recipe, workdir
+    from tfquantseg.training import model_files
     from tfquantseg.training.evaluation import load_model
     from tfquantseg.training.prediction import Predictor
 
@@ -223,10 +202,7 @@ def _network(values: flags.FlagValues) -> _Network:
         if file.suffix == ".tflite":
             return _file_network(file, values.delegate)
         return _Network(file, Predictor(model_files.load(file), scales=values.scales))
-    path = Path(values.workdir)
-    config = ConfigDict(workdir.read_config(path))
-    checkpoint = checkpoints.find(path / workdir.CHECKPOINTS, values.checkpoint)
-    checkpoints.check_config(checkpoint, recipe.plain(config))
+    config, checkpoint = runs.load(values.workdir, values.checkpoint)
     predictor = Predictor(
         load_model(checkpoint),
         multiple=config.data.multiple,
