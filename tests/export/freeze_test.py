@@ -9,7 +9,7 @@ import pytest
 from tests.export import every_operation
 from tfquantseg import preset, quantize
 from tfquantseg.export.freeze import freeze, integers_of
-from tfquantseg.export.network import Convolution, Requantize
+from tfquantseg.export.network import Add, Convolution, Requantize
 from tfquantseg.policy import Rules
 
 L = keras.layers
@@ -75,6 +75,23 @@ def test_shapes_are_those_of_the_graph(model: keras.Model) -> None:
         assert {one.output.name for one in network.operations} < integers.keys()
         for one in network.operations:
             assert integers[one.output.name].shape == one.output.shape, one.output.name
+
+
+def test_activations_and_sums_may_be_layers_or_ops() -> None:
+    image = keras.Input((None, None, 3))
+    x = L.Conv2D(4, 3, padding="same", name="first")(L.Rescaling(1 / 128, offset=-1)(image))
+    x = L.BatchNormalization()(x)
+    x = L.Activation("relu", name="as_layer")(x)
+    y = keras.ops.relu6(L.Conv2D(4, 3, padding="same", name="second")(x))
+    x = L.Activation("relu6", name="of_sum")(x + y)
+    x = L.Conv2D(2, 1, name="last")(keras.ops.concatenate([x, y], axis=-1))
+    model = quantize(keras.Model(image, x), preset("INTEGER"))
+    model(np.full((1, 8, 8, 3), 200.0, np.float32), training=True)
+    network = freeze(model, 8, 8)
+    found = {one.output.name: getattr(one, "activation", None) for one in network.operations}
+    assert [found[name] for name in ("first", "second", "last")] == ["relu", "relu6", "linear"]
+    (added,) = [one for one in network.operations if isinstance(one, Add)]
+    assert added.activation == "relu6"
 
 
 def test_a_shared_convolution_is_two_operations() -> None:

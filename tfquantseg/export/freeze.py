@@ -188,6 +188,10 @@ class _Freezer:
         for types, handle in _HANDLERS:
             if isinstance(operation, types):
                 return (handle(self, operation, values),)
+        if type(operation).__module__.startswith("keras.src.ops."):
+            on_tensors = _OPS.get(type(operation).__name__)
+            if on_tensors is not None:
+                return (on_tensors(self, operation, values),)
         raise _no_form(operation, "has no 8-bit form")
 
     def _pixels(self, operation: Any) -> _Pixels:
@@ -320,9 +324,10 @@ class _Freezer:
         }
         return dataclasses.replace(real, fields=fields)
 
-    def _activated(self, operation: Any, values: list[Any]) -> _Real:
-        value = values[0]
-        activation: Activation = "relu6" if getattr(operation, "max_value", None) else "relu"
+    def _activated(self, operation: Any, values: list[Any]) -> Any:
+        value, activation = values[0], _activation(operation)
+        if activation == "linear":
+            return value
         if isinstance(value, _Product):
             tensor = value.tensor
             return _Real(
@@ -419,7 +424,7 @@ _HANDLERS: tuple[tuple[Any, Callable[..., Any]], ...] = (
     (_L.Rescaling, _Freezer._rescaled),
     ((QuantConv2D, QuantDepthwiseConv2D, QuantConv2DTranspose), _Freezer._convolved),
     (BatchNorm, _Freezer._normed),
-    (_L.ReLU, _Freezer._activated),
+    ((_L.ReLU, _L.Activation), _Freezer._activated),
     (Product, _Freezer._product),
     (_L.Add, _Freezer._sum),
     (_L.GlobalAveragePooling2D, _Freezer._mean),
@@ -431,6 +436,27 @@ _HANDLERS: tuple[tuple[Any, Callable[..., Any]], ...] = (
     (_L.Concatenate, _Freezer._joined),
     ((RoundOnStep, _L.Identity), _Freezer._same),
 )
+
+_OPS: dict[str, Callable[..., Any]] = {
+    "Add": _Freezer._sum,
+    "Concatenate": _Freezer._joined,
+    "Relu": _Freezer._activated,
+    "Relu6": _Freezer._activated,
+}
+"""Bare `keras.ops` that models call on tensors, by the name of their class."""
+
+
+def _activation(operation: Any) -> Activation:
+    """What an activation layer or op computes."""
+    if isinstance(operation, _L.ReLU):
+        return "relu6" if operation.max_value is not None else "relu"
+    name = type(operation).__name__.lower()
+    if isinstance(operation, _L.Activation):
+        name = getattr(operation.activation, "__name__", "")
+    known: dict[str, Activation] = {"linear": "linear", "relu": "relu", "relu6": "relu6"}
+    if name not in known:
+        raise _no_form(operation, f"computes {name!r}, which has no 8-bit form")
+    return known[name]
 
 
 def _expect(value: Any, kind: Any, name: str) -> Any:
