@@ -23,8 +23,9 @@ SCORES = Scores("made val", 40, 0.5, 0.501, 0.5005, Interval(0.001, -0.0005, 0.0
 
 
 def test_the_page_says_what_was_compared() -> None:
-    lines = page(CERTIFICATE, SCORES, name="unet", size=(96, 128)).splitlines()
+    lines = page(CERTIFICATE, SCORES, name="unet", size=(96, 128), sha256="ab12").splitlines()
     assert lines[0] == "# Certificate of model_int8.tflite: unet, 96 x 128"
+    assert "SHA-256 of the file: ab12" in lines
     assert "Every promise is kept." in lines
     assert "| file, LiteRT's reference kernels | 0 | 0.00% | 100.00% |" in lines
     assert "| file, tflite-micro | not run: it lacks an operation | | |" in lines
@@ -38,7 +39,7 @@ def test_the_page_says_what_was_compared() -> None:
 def test_broken_promises_stand_at_the_top() -> None:
     weights = (dataclasses.replace(CERTIFICATE.weights[0], equal=False),)
     broken = dataclasses.replace(CERTIFICATE, weights=weights)
-    shown = page(broken, SCORES, name="unet", size=(96, 128))
+    shown = page(broken, SCORES, name="unet", size=(96, 128), sha256="ab12")
     head = shown.split("## Whole images")[0]
     assert "Promises are broken:" in head
     assert "- stem: its weights in the file are not the integers of training." in head

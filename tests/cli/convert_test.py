@@ -1,15 +1,20 @@
 """The command convert, on a network that was trained a few steps."""
 
+import dataclasses
+import hashlib
 import json
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from tfquantseg import export
 from tfquantseg.cli import convert, evaluate, predict, train
-from tfquantseg.export import FileNetwork
+from tfquantseg.export import FileNetwork, Network, write_tflite
+from tfquantseg.export.tflite import Border
 
 TINY = (
     "--config=digits",
@@ -42,6 +47,8 @@ def test_files_and_certificate(
     found = json.loads((out / "certificate.json").read_text())
     assert found["ok"] and found["weights_equal"] and found["twin_equal"] and found["micro_equal"]
     assert found["max_step_difference"] <= 1
+    content = (out / "model_int8.tflite").read_bytes()
+    assert found["sha256"] == hashlib.sha256(content).hexdigest()
     assert (found["size"], found["images"], found["split_images"]) == ([64, 64], 2, 4)
     # Four images of noise to a network of two steps; its scores are low, but file and model agree.
     assert abs(found["miou_graph"] - found["miou_tflite"]) < 0.02
@@ -81,6 +88,29 @@ def test_a_file_is_evaluated_and_predicts(
     argv = ["predict", file, f"--images={photo}", f"--out={tmp_path / 'large'}"]
     assert predict.main(argv) == 2
     assert "65 x 50 pixels are more than the file's 64 x 64" in capsys.readouterr().err
+
+
+def test_a_broken_promise_leaves_no_model(
+    trained: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    argv = ["convert", f"--workdir={trained}", f"--output={tmp_path}", "--images=1"]
+    assert convert.main(argv) == 0
+
+    def forged(network: Network, border: Border = "int8", about: Any = None) -> bytes:
+        (first, *others) = network.operations
+        wrong = dataclasses.replace(first, weights=-first.weights)
+        return write_tflite(
+            dataclasses.replace(network, operations=(wrong, *others)), border, about
+        )
+
+    monkeypatch.setattr(export, "write_tflite", forged)
+    assert convert.main(argv) == convert.BROKEN_PROMISE
+    assert "Promises are broken:" in capsys.readouterr().out
+    assert not list(tmp_path.glob("*.tflite"))
+    assert not json.loads((tmp_path / "certificate.json").read_text())["weights_equal"]
 
 
 @pytest.mark.parametrize(

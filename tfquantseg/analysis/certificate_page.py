@@ -50,7 +50,9 @@ class Scores:
         }
 
 
-def page(certificate: Certificate, scores: Scores, *, name: str, size: tuple[int, int]) -> str:
+def page(
+    certificate: Certificate, scores: Scores, *, name: str, size: tuple[int, int], sha256: str
+) -> str:
     """The certificate in Markdown.
 
     Args:
@@ -58,10 +60,13 @@ def page(certificate: Certificate, scores: Scores, *, name: str, size: tuple[int
         scores: Of model and file.
         name: The model's.
         size: Height and width of the file's image, pixels.
+        sha256: Of the file.
     """
     verdict = "Every promise is kept." if not certificate.problems else "Promises are broken:"
     lines = [
         f"# Certificate of model_int8.tflite: {name}, {size[0]} x {size[1]}",
+        "",
+        f"SHA-256 of the file: {sha256}",
         "",
         verdict,
         *(f"- {problem}" for problem in certificate.problems),

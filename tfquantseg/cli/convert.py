@@ -19,6 +19,7 @@ is broken; the models are then not written.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import itertools
 import json
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 
 BROKEN_PROMISE = 1
 _PICTURED = 4  # images
+_MODELS = ("model_int8.tflite", "model_uint8.tflite")
 
 
 def main(argv: Sequence[str]) -> int:
@@ -110,12 +112,14 @@ def _convert(values: flags.FlagValues) -> int:
         network, run.model, content, itertools.islice(images, count), seen=bar.step
     )
     scores = _scores(run, content, size)
-    page = certificate_page.page(certificate, scores, name=network.name, size=size)
+    digest = hashlib.sha256(content).hexdigest()
+    page = certificate_page.page(certificate, scores, name=network.name, size=size, sha256=digest)
     picture = _picture(run, content, size)
     as_json = {
         "model": network.name,
         "step": run.step,
         "size": list(size),
+        "sha256": digest,
         **scores.as_json(),
         **certificate.as_json(),
     }
@@ -125,7 +129,9 @@ def _convert(values: flags.FlagValues) -> int:
     where = command.shown(folder)
     print(page.split("## Weights")[0])
     if certificate.problems:
-        print(f"Certificate  {where}/certificate.md (no model is written)")
+        for name in _MODELS:  # of an earlier conversion, which this certificate is not of
+            (folder / name).unlink(missing_ok=True)
+        print(f"Certificate  {where}/certificate.md (there is no model beside it)")
         return BROKEN_PROMISE
     _write(folder, "model_int8.tflite", content)
     print(f"Int8         {where}/model_int8.tflite ({len(content):,} bytes)")
