@@ -3,15 +3,9 @@
 Nothing is estimated anew: a weight's integers are those that training multiplied, W_q, up to the
 sign of its channel's gamma, and an activation's step is the running estimate that training kept.
 What training computed on real values in between (sums, batch norm, ReLU) becomes one integer
-operation with the step of the edge behind it:
-
-    batch norm    f = gamma_q / (sigma_q + eps),  s_W' = s_W |f|,  W' = sign(f) W_q,
-                  b' = (b - mu_q) f + beta_q                                            (Eq 12, 14)
-
-A channel whose gamma is 0 gets weights 0 and the bias beta_q.
+operation with the step of the edge behind it (`fold`).
 """
 
-import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -19,13 +13,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfquantseg.export import fold
+from tfquantseg.export.frozen_values import Integers, Pixels, Real, Step, Value, expect, no_form
 from tfquantseg.export.network import (
-    Activation,
-    Add,
     Concatenate,
-    Convolution,
     Crop,
-    Mean,
     Network,
     Operation,
     Pad,
@@ -36,7 +28,6 @@ from tfquantseg.export.network import (
     Shape,
     Sides,
     Tensor,
-    along_channels,
     same_padding,
 )
 from tfquantseg.layers import (
@@ -52,45 +43,6 @@ from tfquantseg.layers import (
 from tfquantseg.models.broadcast import BroadcastLike
 
 _L = keras.layers
-
-
-@dataclasses.dataclass(frozen=True)
-class _Pixels:
-    """The image as bytes, or as reals on the way to its grid."""
-
-    shape: Shape
-
-
-@dataclasses.dataclass(frozen=True)
-class _Integers:
-    tensor: Tensor
-
-
-@dataclasses.dataclass(frozen=True)
-class _Step:
-    tensor: Tensor
-
-
-@dataclasses.dataclass(frozen=True)
-class _Product:
-    """The real values of an 8-bit tensor."""
-
-    tensor: Tensor
-
-
-@dataclasses.dataclass(frozen=True)
-class _Real:
-    """Real values that no edge has quantized yet: an operation without its output."""
-
-    name: str
-    kind: type[Operation]
-    inputs: tuple[Tensor, ...]
-    shape: Shape
-    fields: dict[str, Any]
-
-    def on(self, name: str, step: float) -> Operation:
-        """Returns the operation, its output on a step."""
-        return self.kind(inputs=self.inputs, output=Tensor(name, self.shape, step), **self.fields)
 
 
 def freeze(model: keras.Model, height: int, width: int) -> Network:
@@ -159,7 +111,7 @@ class _Freezer:
                     self._known[id(tensor)] = value
                     self._tensors.append((tensor, value))
         ends = [self._known[id(tensor)] for tensor in keras.tree.flatten(self._model.outputs)]
-        if len(ends) != 1 or not isinstance(ends[0], _Product | _Integers):
+        if len(ends) != 1 or not isinstance(ends[0], Value | Integers):
             raise ValueError(
                 f"model {self._model.name!r} returns {len(ends)} tensors, or one that is not on an "
                 "8-bit grid; a file holds one output, the logits [N, H, W, C] of the last layer."
@@ -174,7 +126,7 @@ class _Freezer:
         return {
             known.tensor.name: tensor
             for tensor, known in self._tensors
-            if isinstance(known, _Integers)
+            if isinstance(known, Integers)
         }
 
     def _make(self, operation: Any, values: list[Any]) -> tuple[Any, ...]:
@@ -192,9 +144,9 @@ class _Freezer:
             on_tensors = _OPS.get(type(operation).__name__)
             if on_tensors is not None:
                 return (on_tensors(self, operation, values),)
-        raise _no_form(operation, "has no 8-bit form")
+        raise no_form(operation, "has no 8-bit form")
 
-    def _pixels(self, operation: Any) -> _Pixels:
+    def _pixels(self, operation: Any) -> Pixels:
         height, width, channels = operation.batch_shape[1:]
         for side, built, asked in zip(
             ("height", "width"), (height, width), self._size, strict=True
@@ -203,7 +155,7 @@ class _Freezer:
                 raise ValueError(f"the model was built for {side} {built}; received {asked}.")
         if channels != 3:
             raise ValueError(f"the model takes {channels} channels; files take images of 3.")
-        return _Pixels((*self._size, channels))
+        return Pixels((*self._size, channels))
 
     # Edges: where real values become integers.
 
@@ -211,7 +163,7 @@ class _Freezer:
         step = self._step_of(edge)
         tensors = tuple(self._on_edge(edge, value, step) for value in values)
         self._edges[edge.name] = tensors
-        return (*map(_Integers, tensors), _Step(tensors[0]))
+        return (*map(Integers, tensors), Step(tensors[0]))
 
     def _step_of(self, edge: QuantEdge) -> float:
         policy = edge.policy
@@ -234,7 +186,7 @@ class _Freezer:
         return float(grid.encode(tf.zeros([1]), scale=tf.constant(scale, tf.float32)).step)
 
     def _on_edge(self, edge: QuantEdge, value: Any, step: float) -> Tensor:
-        if isinstance(value, _Pixels):
+        if isinstance(value, Pixels):
             if edge.fixed_scale is None:
                 raise ValueError(
                     f"{edge.name!r}: the image does not enter on a grid; begin the model with "
@@ -242,9 +194,9 @@ class _Freezer:
                 )
             self._image = Tensor(self._named("image"), value.shape, step)
             return self._image
-        if isinstance(value, _Product):
+        if isinstance(value, Value):
             shape, name = value.tensor.shape, edge.name
-            value = _Real(name, Requantize, (value.tensor,), shape, {"activation": "linear"})
+            value = Real(name, Requantize, (value.tensor,), shape, {"activation": "linear"})
         return self._add(value.on(self._named(value.name), step))
 
     def _named(self, name: str) -> str:
@@ -259,112 +211,20 @@ class _Freezer:
         self._operations.append(operation)
         return operation.output
 
-    # Real values between integers and the next edge.
-
-    def _rescaled(self, operation: Any, values: list[Any]) -> _Pixels:
+    def _rescaled(self, operation: Any, values: list[Any]) -> Pixels:
         del operation  # The edge behind it knows the scale.
-        return _expect(values[0], _Pixels, "the image")
-
-    def _convolved(self, layer: Any, values: list[Any]) -> _Real:
-        tensor = _expect(values[0], _Integers, layer.name).tensor
-        policy = layer.policy
-        if policy.k_W != 8:
-            raise ValueError(f"{layer.name!r}: weights of {policy.k_W} bits; files hold 8.")
-        if layer.policy.rounding != "half_away":
-            raise ValueError(
-                f"{layer.name!r}: policy {policy.name} rounds {policy.rounding}, devices round "
-                "half_away; train with a policy that rounds as they do, such as INTEGER."
-            )
-        integers, steps = layer.quantized_kernel()
-        filters = layer.filters
-        bias = np.zeros(filters) if layer.bias is None else layer.bias.numpy().astype(np.float64)
-        return _Real(
-            layer.name,
-            Convolution,
-            (tensor,),
-            _convolution_shape(layer, tensor.shape),
-            {
-                "layer": layer.name,
-                "kind": layer.kind,
-                "signs": np.ones(filters, np.int8),
-                "weights": integers.numpy().astype(np.int8),
-                "weight_steps": np.broadcast_to(steps.numpy().reshape(-1), [filters]).copy(),
-                "bias": bias,
-                "strides": layer.strides,
-                "dilations": layer.dilation_rate,
-                "padding": layer.padding.upper(),
-                "activation": layer.activation,
-            },
-        )
-
-    def _normed(self, layer: BatchNorm, values: list[Any]) -> _Real:
-        if layer.policy.k_x_hat is not None:
-            raise ValueError(
-                f"{layer.name!r}: policy {layer.policy.name} keeps x_hat on a grid of "
-                f"{layer.policy.k_x_hat} bits, which no device does; train with k_x_hat=None."
-            )
-        mu, sigma, gamma, beta = layer.quantized_statistics()
-        factor = gamma.astype(np.float64) / (sigma.astype(np.float64) + layer.epsilon)
-        value = values[0]
-        if isinstance(value, _Product):
-            value = _identity(layer.name, value.tensor)
-        real = _expect(value, _Real, layer.name)
-        if real.kind is not Convolution or real.fields["activation"] != "linear":
-            raise _no_form(layer, "follows no convolution and no 8-bit tensor")
-        weights, steps = real.fields["weights"], real.fields["weight_steps"]
-        kind = real.fields["kind"]
-        signs = np.sign(factor).astype(np.int8)
-        folded = steps.astype(np.float64) * np.where(factor == 0, 1.0, np.abs(factor))
-        fields = {
-            **real.fields,
-            "signs": real.fields["signs"] * signs,
-            "weights": weights * along_channels(kind, weights, signs),
-            "weight_steps": folded.astype(np.float32),
-            "bias": (real.fields["bias"] - mu) * factor + beta,
-        }
-        return dataclasses.replace(real, fields=fields)
-
-    def _activated(self, operation: Any, values: list[Any]) -> Any:
-        value, activation = values[0], _activation(operation)
-        if activation == "linear":
-            return value
-        if isinstance(value, _Product):
-            tensor = value.tensor
-            return _Real(
-                operation.name, Requantize, (tensor,), tensor.shape, {"activation": activation}
-            )
-        real = _expect(value, _Real, operation.name)
-        if real.fields.get("activation") != "linear":
-            raise _no_form(operation, "follows an operation that takes no activation")
-        return dataclasses.replace(real, fields={**real.fields, "activation": activation})
-
-    def _product(self, operation: Any, values: list[Any]) -> _Product:
-        return _Product(_expect(values[0], _Integers, operation.name).tensor)
-
-    def _sum(self, operation: Any, values: list[Any]) -> _Real:
-        tensors = tuple(_expect(value, _Product, operation.name).tensor for value in values)
-        if len(tensors) != 2 or tensors[0].shape != tensors[1].shape:
-            raise _no_form(
-                operation, f"adds tensors of {[t.shape for t in tensors]}, not two alike"
-            )
-        return _Real(operation.name, Add, tensors, tensors[0].shape, {"activation": "linear"})
-
-    def _mean(self, operation: Any, values: list[Any]) -> _Real:
-        tensor = _expect(values[0], _Product, operation.name).tensor
-        if not operation.keepdims:
-            raise _no_form(operation, "drops height and width; use keepdims=True")
-        return _Real(operation.name, Mean, (tensor,), (1, 1, tensor.shape[2]), {})
+        return expect(values[0], Pixels, "the image")
 
     # Layers that act on integers and keep the step.
 
     def _kept(
         self, operation: Any, made: type[Operation], tensor: Tensor, sides: Sides, **fields: Any
-    ) -> _Integers:
+    ) -> Integers:
         output = Tensor(self._named(operation.name), (*sides, tensor.shape[2]), tensor.step)
-        return _Integers(self._add(made(inputs=(tensor,), output=output, **fields)))
+        return Integers(self._add(made(inputs=(tensor,), output=output, **fields)))
 
-    def _pooled(self, operation: Any, values: list[Any]) -> _Integers:
-        tensor = _expect(values[0], _Integers, operation.name).tensor
+    def _pooled(self, operation: Any, values: list[Any]) -> Integers:
+        tensor = expect(values[0], Integers, operation.name).tensor
         size, strides = operation.pool_size, operation.strides
         padding = operation.padding.upper()
         return self._kept(
@@ -378,8 +238,8 @@ class _Freezer:
             padding=padding,
         )
 
-    def _resized(self, operation: Any, values: list[Any]) -> _Integers:
-        tensor = _expect(values[0], _Integers, operation.name).tensor
+    def _resized(self, operation: Any, values: list[Any]) -> Integers:
+        tensor = expect(values[0], Integers, operation.name).tensor
         if isinstance(operation, _L.UpSampling2D):
             factors = operation.size
             sides = (tensor.shape[0] * factors[0], tensor.shape[1] * factors[1])
@@ -387,47 +247,52 @@ class _Freezer:
             sides = (operation.height, operation.width)
         return self._kept(operation, Resize, tensor, sides, kind=operation.interpolation)
 
-    def _repeated(self, operation: Any, values: list[Any]) -> _Integers:
-        one, like = (_expect(value, _Integers, operation.name).tensor for value in values)
+    def _repeated(self, operation: Any, values: list[Any]) -> Integers:
+        one, like = (expect(value, Integers, operation.name).tensor for value in values)
         return self._kept(operation, Repeat, one, like.shape[:2])
 
-    def _padded(self, operation: Any, values: list[Any]) -> _Integers:
-        tensor = _expect(values[0], _Integers, operation.name).tensor
+    def _padded(self, operation: Any, values: list[Any]) -> Integers:
+        tensor = expect(values[0], Integers, operation.name).tensor
         (top, bottom), (left, right) = operation.padding
         height, width, _ = tensor.shape
         sides = (height + top + bottom, width + left + right)
         fields = {"before": (top, left), "after": (bottom, right)}
         return self._kept(operation, Pad, tensor, sides, **fields)
 
-    def _cropped(self, operation: Any, values: list[Any]) -> _Integers:
-        tensor = _expect(values[0], _Integers, operation.name).tensor
+    def _cropped(self, operation: Any, values: list[Any]) -> Integers:
+        tensor = expect(values[0], Integers, operation.name).tensor
         (top, bottom), (left, right) = operation.cropping
         height, width, _ = tensor.shape
         sides = (height - top - bottom, width - left - right)
         return self._kept(operation, Crop, tensor, sides, start=(top, left))
 
-    def _joined(self, operation: Any, values: list[Any]) -> _Integers:
-        tensors = tuple(_expect(value, _Integers, operation.name).tensor for value in values)
+    def _joined(self, operation: Any, values: list[Any]) -> Integers:
+        tensors = tuple(expect(value, Integers, operation.name).tensor for value in values)
         if operation.axis not in (-1, 3) or len({t.shape[:2] for t in tensors}) != 1:
-            raise _no_form(operation, "joins along another axis than the channels")
+            raise no_form(operation, "joins along another axis than the channels")
         channels = sum(tensor.shape[2] for tensor in tensors)
         shape = (*tensors[0].shape[:2], channels)
         output = Tensor(self._named(operation.name), shape, tensors[0].step)
-        return _Integers(self._add(Concatenate(inputs=tensors, output=output)))
+        return Integers(self._add(Concatenate(inputs=tensors, output=output)))
 
     def _same(self, operation: Any, values: list[Any]) -> Any:
         del operation  # A resize or an average has rounded already, as the device does.
         return values[0]
 
 
+def _folded(make: Callable[[Any, list[Any]], Any]) -> Callable[..., Any]:
+    """A function of layer and inputs as a handler, which gets the freezer too."""
+    return lambda freezer, operation, values: make(operation, values)
+
+
 _HANDLERS: tuple[tuple[Any, Callable[..., Any]], ...] = (
     (_L.Rescaling, _Freezer._rescaled),
-    ((QuantConv2D, QuantDepthwiseConv2D, QuantConv2DTranspose), _Freezer._convolved),
-    (BatchNorm, _Freezer._normed),
-    ((_L.ReLU, _L.Activation), _Freezer._activated),
-    (Product, _Freezer._product),
-    (_L.Add, _Freezer._sum),
-    (_L.GlobalAveragePooling2D, _Freezer._mean),
+    ((QuantConv2D, QuantDepthwiseConv2D, QuantConv2DTranspose), _folded(fold.convolved)),
+    (BatchNorm, _folded(fold.normed)),
+    ((_L.ReLU, _L.Activation), _folded(fold.activated)),
+    (Product, _folded(fold.product)),
+    (_L.Add, _folded(fold.total)),
+    (_L.GlobalAveragePooling2D, _folded(fold.mean)),
     ((_L.MaxPooling2D, _L.AveragePooling2D), _Freezer._pooled),
     ((_L.UpSampling2D, _L.Resizing), _Freezer._resized),
     (BroadcastLike, _Freezer._repeated),
@@ -438,82 +303,12 @@ _HANDLERS: tuple[tuple[Any, Callable[..., Any]], ...] = (
 )
 
 _OPS: dict[str, Callable[..., Any]] = {
-    "Add": _Freezer._sum,
+    "Add": _folded(fold.total),
     "Concatenate": _Freezer._joined,
-    "Relu": _Freezer._activated,
-    "Relu6": _Freezer._activated,
+    "Relu": _folded(fold.activated),
+    "Relu6": _folded(fold.activated),
 }
 """Bare `keras.ops` that models call on tensors, by the name of their class."""
-
-
-def _activation(operation: Any) -> Activation:
-    """What an activation layer or op computes."""
-    if isinstance(operation, _L.ReLU):
-        return "relu6" if operation.max_value is not None else "relu"
-    name = type(operation).__name__.lower()
-    if isinstance(operation, _L.Activation):
-        name = getattr(operation.activation, "__name__", "")
-    known: dict[str, Activation] = {"linear": "linear", "relu": "relu", "relu6": "relu6"}
-    if name not in known:
-        raise _no_form(operation, f"computes {name!r}, which has no 8-bit form")
-    return known[name]
-
-
-def _expect(value: Any, kind: Any, name: str) -> Any:
-    if not isinstance(value, kind):
-        words = {
-            _Integers: "8-bit integers",
-            _Product: "an 8-bit tensor",
-            _Real: "the output of a convolution or a sum",
-            _Pixels: "the image",
-        }
-        raise ValueError(
-            f"{name!r} reads something else than {words[kind]}, which an int8 file can't hold. "
-            "Train with a policy that puts every tensor on an 8-bit grid, such as INTEGER, for "
-            "every layer."
-        )
-    return value
-
-
-def _no_form(operation: Any, why: str) -> ValueError:
-    return ValueError(
-        f"{operation.name!r} ({type(operation).__name__}) {why}; an int8 file can't hold it. Build "
-        "the model of convolutions, batch norm, ReLU, ReLU(6), additions of two, concatenations, "
-        "pooling, resizing, padding and cropping; leave softmax to whoever reads the logits."
-    )
-
-
-def _identity(name: str, tensor: Tensor) -> _Real:
-    """A batch norm's input as a depthwise convolution with one tap; 127 leaves the bias bits."""
-    channels = tensor.shape[2]
-    return _Real(
-        name,
-        Convolution,
-        (tensor,),
-        tensor.shape,
-        {
-            "layer": "",
-            "kind": "depthwise",
-            "signs": np.ones(channels, np.int8),
-            "weights": np.full([1, 1, channels, 1], 127, np.int8),
-            "weight_steps": np.full([channels], 1 / 127, np.float32),
-            "bias": np.zeros([channels]),
-            "strides": (1, 1),
-            "dilations": (1, 1),
-            "padding": "VALID",
-            "activation": "linear",
-        },
-    )
-
-
-def _convolution_shape(layer: Any, shape: Shape) -> Shape:
-    height, width = layer.compute_output_shape([(1, *shape), ()])[1:3]
-    if height < 1 or width < 1:
-        raise ValueError(
-            f"{layer.name!r} gets {shape[0]} x {shape[1]} positions, fewer than its kernel needs; "
-            "give a larger height and width."
-        )
-    return height, width, layer.filters
 
 
 def _window_sides(
