@@ -7,7 +7,7 @@ import pytest
 from tests.export import every_operation
 from tfquantseg import models, preset, quantize
 from tfquantseg.export.freeze import freeze
-from tfquantseg.export.network import Network, Resize, Tensor
+from tfquantseg.export.network import Network, Resize, Tensor, at_stride
 from tfquantseg.export.runtime import FileNetwork
 from tfquantseg.export.tflite import write_tflite
 from tfquantseg.export.twin import compute, operate
@@ -68,6 +68,25 @@ def test_resizes_equal_the_reference_kernels(kind: str, from_: int, to: int) -> 
     resize = Resize(inputs=(image,), output=output, kind=kind)
     network = Network("resize", image, (resize,), output, {})
     _assert_equal(network, every_operation.images(1, (from_, 6)))
+
+
+def test_logits_at_a_stride_are_those_before_the_last_resize() -> None:
+    keras.utils.set_random_seed(1)
+    model = quantize(models.build("deeplabv3_resnet50", classes=5, width=4), preset("INTEGER"))
+    image = every_operation.images(1, (32, 48))[0]
+    model(image[np.newaxis].astype(np.float32), training=True)
+    network = freeze(model, 32, 48)
+    small = at_stride(network)
+    assert (network.logits.shape, small.logits.shape) == ((32, 48, 5), (2, 3, 5))
+    resize = network.operations[-1]
+    np.testing.assert_array_equal(operate(resize, [compute(small, image)]), compute(network, image))
+    classes = FileNetwork(write_tflite(small)).classify(image)
+    assert classes.shape == (32, 48)
+
+
+def test_a_network_that_ends_otherwise_has_full_logits_only(model: keras.Model) -> None:
+    with pytest.raises(ValueError, match="ends in Convolution, not in a resize"):
+        at_stride(freeze(model, *every_operation.SIZE))
 
 
 def test_an_image_of_another_size_is_refused(model: keras.Model) -> None:

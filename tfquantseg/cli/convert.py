@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from tfquantseg.analysis.certificate_page import Scores
     from tfquantseg.data import SegmentationData
     from tfquantseg.data.segmentation import Bytes
-    from tfquantseg.export import FileNetwork, Network
+    from tfquantseg.export import Network
 
 BROKEN_PROMISE = 1
 _PICTURED = 4  # images
@@ -66,6 +66,14 @@ def _define(values: flags.FlagValues, argv: list[str]) -> None:
         None,
         "Height and width of the file's image in pixels. Default: that of the split's largest "
         "image, padded as evaluation pads it.",
+        flag_values=values,
+    )
+    flags.DEFINE_enum(
+        "logits",
+        "full",
+        ["full", "stride"],
+        "Logits of the image's size, or as the network has them before its last resize, which is "
+        "then the host's: smaller, and what an Edge TPU can run to its end.",
         flag_values=values,
     )
     flags.DEFINE_string(
@@ -94,7 +102,7 @@ class _Run(NamedTuple):
 
 def _convert(values: flags.FlagValues) -> int:
     from tfquantseg.analysis import certificate_page
-    from tfquantseg.export import certify, freeze, write_tflite
+    from tfquantseg.export import at_stride, certify, freeze, write_tflite
     from tfquantseg.training.bar import Count
     from tfquantseg.training.image_scores import images_of_size
 
@@ -102,6 +110,8 @@ def _convert(values: flags.FlagValues) -> int:
     run = _load(values)
     size = _size(values, run)
     network = freeze(run.model, *size)
+    if values.logits == "stride":
+        network = at_stride(network)
     folder.mkdir(parents=True, exist_ok=True)
     about = _about(run)
     content = write_tflite(network, about=about)
@@ -227,8 +237,8 @@ def _scores(run: _Run, content: bytes, size: tuple[int, int]) -> Scores:
     total = len(run.data)
     programs = {
         "model": _classes_of_model(run.model),
-        "reference": _classes(FileNetwork(content, kernels="reference")),
-        "default": _classes(FileNetwork(content)),
+        "reference": FileNetwork(content, kernels="reference").classify,
+        "default": FileNetwork(content).classify,
     }
     counts = {}
     for name, predict in programs.items():
@@ -243,13 +253,6 @@ def _scores(run: _Run, content: bytes, size: tuple[int, int]) -> Scores:
         default=scores(counts["default"]).miou,
         difference=bootstrap_difference(counts["reference"], counts["model"]),
     )
-
-
-def _classes(file: FileNetwork) -> Callable[[Bytes], np.ndarray]:
-    def predict(image: Bytes) -> np.ndarray:
-        return np.asarray(file(image).argmax(-1))
-
-    return predict
 
 
 def _classes_of_model(model: keras.Model) -> Callable[[Bytes], np.ndarray]:
@@ -271,7 +274,7 @@ def _picture(run: _Run, content: bytes, size: tuple[int, int]) -> bytes:
     from tfquantseg.training.image_scores import images_of_size
 
     of_model = _classes_of_model(run.model)
-    of_file = _classes(FileNetwork(content, kernels="reference"))
+    of_file = FileNetwork(content, kernels="reference").classify
     images = itertools.islice(images_of_size(run.data, run.config, size), _PICTURED)
     examples = [
         (run.data.key(index), image, of_model(image), of_file(image))

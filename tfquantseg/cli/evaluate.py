@@ -145,9 +145,7 @@ def _scored_file(values: flags.FlagValues) -> _Run:
             f"{len(data.classes)}; give the --workdir that the file was converted from."
         )
     bar = Count(len(data), "images", sys.stderr)
-    counts = counts_of(
-        lambda image: network(image).argmax(-1), data, config, network.size, seen=bar.step
-    )
+    counts = counts_of(network.classify, data, config, network.size, seen=bar.step)
     step = int(network.about.get("step", 0))
     return _Run(evaluation_of(counts, data, step, "running"), counts, file)
 

@@ -7,7 +7,7 @@ from tfquantseg.export.edgetpu_report import Placed, Report
 from tfquantseg.export.freeze import freeze
 from tfquantseg.export.graph_file import Graph, graph_of, read_graph
 from tfquantseg.export.metadata import with_segmenter_metadata
-from tfquantseg.export.network import Network
+from tfquantseg.export.network import Network, at_stride
 from tfquantseg.export.runtime import FileNetwork
 from tfquantseg.export.tflite import write_tflite
 
@@ -19,6 +19,7 @@ __all__ = [
     "Placed",
     "Report",
     "Verdict",
+    "at_stride",
     "certify",
     "compiler_verdict",
     "freeze",

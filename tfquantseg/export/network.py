@@ -211,6 +211,33 @@ class Network:
         return tuple(one for one in self.operations if isinstance(one, Convolution))
 
 
+def at_stride(network: Network) -> Network:
+    """Returns a network without the enlargement of its logits, which the host then does.
+
+    A device computes the last resize over many channels, at the size of the image.
+
+    Args:
+        network: a frozen network.
+
+    Returns:
+        The same up to its last resize, the logits being what that resize read.
+
+    Raises:
+        ValueError: it does not end in a resize, but for instance in a transposed convolution.
+    """
+    operations, logits = list(network.operations), network.logits
+    while operations and operations[-1].output == logits:
+        if not isinstance(operations[-1], Resize | Crop):
+            break
+        (logits,) = operations.pop().inputs
+    if not any(isinstance(one, Resize) for one in network.operations[len(operations) :]):
+        raise ValueError(
+            f"{network.name!r} ends in {type(operations[-1]).__name__}, not in a resize: its "
+            "logits have their full size only."
+        )
+    return dataclasses.replace(network, operations=tuple(operations), logits=logits)
+
+
 def along_channels(kind: str, weights: np.ndarray, values: np.ndarray) -> np.ndarray:
     """Returns one value an output channel in a shape that multiplies a convolution's weights.
 

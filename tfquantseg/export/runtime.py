@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import tensorflow as tf
 from ai_edge_litert import interpreter as litert
 from ai_edge_litert import schema_py_generated as schema
 
@@ -95,6 +96,23 @@ class FileNetwork:
         self._interpreter.set_tensor(self._input["index"], image[np.newaxis])
         self._interpreter.invoke()
         return np.asarray(self._interpreter.get_tensor(self._output["index"])[0])
+
+    def classify(self, image: np.ndarray) -> np.ndarray:
+        """Returns the class of each pixel of one image, logits at a stride enlarged first.
+
+        Args:
+            image: uint8 [H, W, 3] of this file's size.
+
+        Returns:
+            int64 [H, W].
+
+        Raises:
+            ValueError: the image has another shape or type.
+        """
+        logits = self(image)
+        if logits.shape[:2] != self.size:
+            logits = tf.image.resize(logits.astype(np.float32), self.size).numpy()
+        return np.asarray(logits.argmax(-1))
 
     def tensor(self, name: str) -> np.ndarray:
         """Returns a constant, or what the last call left in a tensor.

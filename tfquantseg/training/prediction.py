@@ -131,9 +131,9 @@ class FixedSizePredictor:
     prediction is cropped back; or the image is scaled to it, and the prediction back.
 
     Args:
-        network: Image, uint8 [H, W, 3], to logits [H, W, C].
+        network: Image, uint8 [H, W, 3], to the class of each pixel, integers [H, W].
         size: H and W.
-        classes: C.
+        classes: How many there are.
         scales: Whether images are scaled to the size, as the network has been trained.
     """
 
@@ -165,7 +165,7 @@ class FixedSizePredictor:
         """
         height, width = image.shape[:2]
         if self._scales:
-            label = self._network(resize_image(image, self._size)).argmax(-1).astype(np.uint8)
+            label = self._network(resize_image(image, self._size)).astype(np.uint8)
             return resize_labels(label, (height, width))
         if height > self._size[0] or width > self._size[1]:
             raise ValueError(
@@ -174,7 +174,7 @@ class FixedSizePredictor:
             )
         padded = np.full((*self._size, 3), MID_GREY, np.uint8)
         padded[:height, :width] = image
-        return self._network(padded).argmax(-1)[:height, :width].astype(np.uint8)
+        return self._network(padded)[:height, :width].astype(np.uint8)
 
 
 def _size(sides: tuple[int | None, ...]) -> str:
