@@ -11,9 +11,9 @@ Every image is scaled to `data.size`, whatever its shape. Larger sizes show smal
 take longer in proportion to their pixels; a wider network (`--config.model.args.width=32`) learns
 more and takes about three times as long.
 
-Time: about 4 minutes on 2 cores. The score depends on your images. The first 30 photographs of ECSSD
-(one object on its background, 24 to train on) reach mIoU 62 on the other 6 (95 % over images: 55 to
-71); of so few, the network learns the 24 by heart (mIoU 96).
+Time: about 4 minutes on 2 cores. The score depends on your images. The first 30 photographs of
+ECSSD (one object on its background, 24 to train on) reach mIoU 62 on the other 6 (95 % over images:
+55 to 71); of so few, the network learns the 24 by heart (mIoU 96).
 """
 
 from ml_collections import ConfigDict
