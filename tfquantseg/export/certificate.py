@@ -16,7 +16,7 @@ import keras
 import numpy as np
 
 from tfquantseg.export.freeze import integers_of
-from tfquantseg.export.network import Convolution, Network, Resize, along_channels
+from tfquantseg.export.network import Convolution, Network, Repeat, Resize, along_channels
 from tfquantseg.export.runtime import FileNetwork
 from tfquantseg.export.twin import compute, operate
 
@@ -169,7 +169,7 @@ def certify(
     """
     reference = FileNetwork(content, kernels="reference")
     default = FileNetwork(content)
-    micro = _micro(content)
+    micro = None if _has_tile(network) else _micro(content)
     graph = integers_of(model, network)
     layers = {one.output.name: _Differences() for one in network.operations}
     totals = {name: _Differences() for name in ("file", "micro", "graph", "default")}
@@ -249,6 +249,11 @@ def _weights(one: Convolution, model: keras.Model, file: FileNetwork) -> Weights
         flipped=int(np.count_nonzero(one.signs < 0)),
         zeroed=int(np.count_nonzero(one.signs == 0)),
     )
+
+
+def _has_tile(network: Network) -> bool:
+    """Whether an operation is written as TILE, which tflite-micro lacks."""
+    return any(isinstance(one, Repeat) for one in network.operations)
 
 
 def _micro(content: bytes) -> Callable[[np.ndarray], np.ndarray] | None:
