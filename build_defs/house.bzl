@@ -14,8 +14,9 @@ MAY_IMPORT = {
     "models": ["names"],
     "pictures": ["names"],
     "schedules": ["names"],
-    # numerics -> policy -> layers -> {transform, optimizer}
-    "numerics": ["names"],
+    # kernels -> numerics -> policy -> layers -> {transform, optimizer}
+    "kernels": [],
+    "numerics": ["names", "kernels"],
     "policy": ["names", "numerics"],
     "layers": ["names", "numerics", "policy"],
     "transform": ["names", "models", "numerics", "policy", "layers"],

@@ -5,6 +5,9 @@ load("@bazel_tools//tools/python:toolchain.bzl", "py_runtime_pair")
 
 package(default_visibility = ["//visibility:public"])
 
+# Holds the interpreter's path.
+exports_files(["interpreter"])
+
 py_runtime(
     name = "runtime",
     interpreter_path = "{interpreter}",

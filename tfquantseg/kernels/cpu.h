@@ -1,0 +1,17 @@
+// What the CPU at hand offers. Asked at run time: the library is compiled for any x86-64.
+
+#ifndef TFQUANTSEG_KERNELS_CPU_H_
+#define TFQUANTSEG_KERNELS_CPU_H_
+
+// Put before a function that uses AVX-512 VNNI intrinsics, and call it only where HasAvx512Vnni().
+#define TFQUANTSEG_AVX512_VNNI \
+  __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")))
+
+namespace tfquantseg {
+
+// Whether the CPU multiplies and adds bytes in 512-bit registers, and the system saves these.
+bool HasAvx512Vnni();
+
+}  // namespace tfquantseg
+
+#endif  // TFQUANTSEG_KERNELS_CPU_H_
