@@ -92,8 +92,9 @@ def load_file(file: pathlib.Path) -> tuple[ModuleType | None, str]:
     if not file.is_file():
         return None, f"The library of own ops is not here; {_COMPILE}."
     found = _BUILT_FOR.search(file.read_bytes())
-    built_for = found[1].decode() if found else "none"
-    if built_for != tf.__version__:
+    if not found:
+        return None, f"{file} is no library of own ops; {_COMPILE} anew."
+    if (built_for := found[1].decode()) != tf.__version__:
         return None, (
             f"The library of own ops was compiled for TensorFlow {built_for}, and this is "
             f"{tf.__version__}; {_COMPILE} anew."
