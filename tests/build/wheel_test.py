@@ -1,6 +1,7 @@
 """The wheel: what it holds, and that it works away from the checkout.
 
-It is built and installed without a network: what builds it and what it needs are in the lock.
+It is built and installed without a network: what builds it and what it needs are in the lock. The
+own ops are compiled into it where the building Python has TensorFlow and there is a compiler.
 """
 
 import ast
@@ -20,6 +21,10 @@ import pytest
 
 PIP = (sys.executable, "-m", "pip", "--isolated", "--disable-pip-version-check")
 OFFLINE = ("--no-index", "--no-deps", "--no-cache-dir")
+LIBRARY = "_kernels.so"
+
+# What kernels.why_not() says where own ops are compiled, on any CPU.
+COMPILED = ("", "The CPU has no AVX-512 VNNI, for which the own ops are written.")
 
 # The default recipe, INTEGER on digits, in its smallest form.
 TEN_STEPS = (
@@ -31,6 +36,16 @@ TEN_STEPS = (
     "--config.data.val=val[:0.02]",
     "--workdir=run",
 )
+
+
+NO_COMPILER = "no g++ on PATH"
+needs_compiler = pytest.mark.skipif(not shutil.which("g++"), reason=NO_COMPILER)
+
+
+def make_folder(folder: pathlib.Path) -> pathlib.Path:
+    """Makes a folder and returns it."""
+    folder.mkdir()
+    return folder
 
 
 def run(command: list[str], folder: pathlib.Path) -> str:
@@ -45,30 +60,40 @@ def run(command: list[str], folder: pathlib.Path) -> str:
     return result.stdout
 
 
+def copy_sources(to: pathlib.Path) -> pathlib.Path:
+    """Copies what a wheel is built of, for a build leaves files beside it; no library."""
+    for file in ("LICENSE", "README.md", "pyproject.toml", "setup.py"):
+        shutil.copy(file, to)
+    for folder in ("configs", "tfquantseg"):
+        ignored = shutil.ignore_patterns("__pycache__", LIBRARY)
+        shutil.copytree(folder, to / folder, ignore=ignored)
+    return to
+
+
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
-    """The wheel, built of a copy of the sources: a build leaves files beside them."""
-    source = tmp_path_factory.mktemp("sources")
-    for file in ("LICENSE", "README.md", "pyproject.toml"):
-        shutil.copy(file, source)
-    for folder in ("configs", "tfquantseg"):
-        shutil.copytree(folder, source / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    """The wheel, built by the locked Python."""
+    source = copy_sources(tmp_path_factory.mktemp("sources"))
     target = tmp_path_factory.mktemp("wheel")
     run([*PIP, "wheel", *OFFLINE, "--no-build-isolation", f"--wheel-dir={target}", "."], source)
     (built,) = target.iterdir()
     return built
 
 
+def environment_with(wheel: pathlib.Path, folder: pathlib.Path) -> pathlib.Path:
+    """Returns the programs of an environment with a wheel and, besides, the locked packages."""
+    venv.create(folder, symlinks=True)
+    (packages,) = folder.glob("lib/python*/site-packages")
+    (packages / "locked.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    python = folder / "bin" / "python"
+    run([*PIP, f"--python={python}", "install", *OFFLINE, str(wheel)], folder)
+    return folder / "bin"
+
+
 @pytest.fixture(scope="module")
 def programs(wheel: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
-    """The folder of programs of an environment with the wheel and, besides, the locked packages."""
-    environment = tmp_path_factory.mktemp("environment")
-    venv.create(environment, symlinks=True)
-    (packages,) = environment.glob("lib/python*/site-packages")
-    (packages / "locked.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    python = environment / "bin" / "python"
-    run([*PIP, f"--python={python}", "install", *OFFLINE, str(wheel)], environment)
-    return environment / "bin"
+    """The folder of programs of an environment with the wheel."""
+    return environment_with(wheel, tmp_path_factory.mktemp("environment"))
 
 
 def commands() -> set[str]:
@@ -81,12 +106,25 @@ def commands() -> set[str]:
     }
 
 
+def own_sources() -> set[str]:
+    """Returns the sources of the own ops, which an installed package compiles anew."""
+    files = pathlib.Path("tfquantseg/kernels").iterdir()
+    return {str(path) for path in files if path.suffix in (".bzl", ".cc", ".h")}
+
+
+def why_no_own_ops(programs: pathlib.Path, folder: pathlib.Path) -> str:
+    """Returns what an installed package says."""
+    code = "from tfquantseg import kernels; print(kernels.why_not())"
+    return run([str(programs / "python"), "-c", code], folder).strip()
+
+
 def test_every_module_and_every_recipe_is_inside(wheel: pathlib.Path) -> None:
     modules = {str(path) for path in pathlib.Path("tfquantseg").rglob("*.py")}
     recipes = {f"tfquantseg/{path}" for path in pathlib.Path("configs").glob("*.py")}
     assert {"tfquantseg/__init__.py", "tfquantseg/configs/digits.py"} <= modules | recipes
     held = zipfile.ZipFile(wheel).namelist()
-    assert {name for name in held if ".dist-info/" not in name} == modules | recipes
+    files = {name for name in held if ".dist-info/" not in name} - {f"tfquantseg/kernels/{LIBRARY}"}
+    assert files == modules | recipes | own_sources()
 
 
 def test_every_command_has_its_console_script(wheel: pathlib.Path) -> None:
@@ -121,6 +159,52 @@ def test_importing_the_installed_package_loads_nothing_else(
 def test_every_command_answers_help(programs: pathlib.Path, tmp_path: pathlib.Path) -> None:
     for name in sorted(commands()):
         assert "Flags:" in run([str(programs / f"tfquantseg-{name}"), "--help"], tmp_path)
+
+
+@needs_compiler
+def test_own_ops_are_compiled_where_tensorflow_is(
+    wheel: pathlib.Path, programs: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    assert f"tfquantseg/kernels/{LIBRARY}" in zipfile.ZipFile(wheel).namelist()
+    assert "linux" in wheel.name
+    assert why_no_own_ops(programs, tmp_path) in COMPILED
+
+
+def test_without_a_compiler_the_wheel_has_stock_ops(tmp_path: pathlib.Path) -> None:
+    source = copy_sources(tmp_path)
+    command = [*PIP, "wheel", "--log=log", *OFFLINE, "--no-build-isolation", "--wheel-dir=wheel"]
+    run(["env", "CXX=no-such-compiler", *command, "."], source)
+    said = (source / "log").read_text()
+    assert "No C++ compiler: no-such-compiler is not on PATH." in said
+    (built,) = (source / "wheel").iterdir()
+    assert not [name for name in zipfile.ZipFile(built).namelist() if name.endswith(LIBRARY)]
+
+
+def test_a_wheel_built_without_tensorflow_compiles_where_it_is_installed(
+    tmp_path: pathlib.Path,
+) -> None:
+    builder = tmp_path / "builder"
+    venv.create(builder, symlinks=True)
+    (packages,) = builder.glob("lib/python*/site-packages")
+    for pattern in ("pip*", "setuptools*", "_distutils_hack"):
+        for path in pathlib.Path(sysconfig.get_path("purelib")).glob(pattern):
+            (packages / path.name).symlink_to(path)
+    source = copy_sources(make_folder(tmp_path / "source"))
+    command = [*PIP[1:], "wheel", "--log=log", *OFFLINE, "--no-build-isolation"]
+    run([str(builder / "bin" / "python"), *command, "--wheel-dir=wheel", "."], source)
+    said = (source / "log").read_text()
+    assert "no TensorFlow here, so the wheel is built without the own ops" in said
+    (built,) = (source / "wheel").iterdir()
+    assert built.name.endswith("-py3-none-any.whl")
+
+    programs = environment_with(built, make_folder(tmp_path / "environment"))
+    reason = why_no_own_ops(programs, tmp_path)
+    assert "is not here; `python -m tfquantseg.kernels.compile` compiles it" in reason
+    if not shutil.which("g++"):
+        pytest.skip(NO_COMPILER)
+    compile_command = reason.split("`")[1].split()
+    run([str(programs / compile_command[0]), *compile_command[1:]], tmp_path)
+    assert why_no_own_ops(programs, tmp_path) in COMPILED
 
 
 def test_ten_steps_of_the_default_recipe(programs: pathlib.Path, tmp_path: pathlib.Path) -> None:

@@ -53,7 +53,8 @@ def compile_library(target: pathlib.Path, objects: pathlib.Path) -> None:
         # Not -I: warnings in TensorFlow's headers are not ours.
         f"-isystem{tensorflow / 'include'}",
         f'-DTFQUANTSEG_TENSORFLOW="{version}"',
-        f"-I{FOLDER.parents[1]}",
+        # Last: where this is installed, it is the folder of all packages.
+        f"-idirafter{FOLDER.parents[1]}",
     ]
     headers = b"".join(path.read_bytes() for path in sorted(FOLDER.glob("*.h")))
     objects.mkdir(parents=True, exist_ok=True)
