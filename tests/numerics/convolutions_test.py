@@ -4,6 +4,7 @@ Steps are powers of two, so that the comparison in float32 is one of the integer
 stay below 2**24.
 """
 
+import contextlib
 import dataclasses
 
 import numpy as np
@@ -12,10 +13,18 @@ import tensorflow as tf
 
 from tests.numerics import reference
 from tests.numerics.modes import MODES
+from tfquantseg import kernels
 from tfquantseg.numerics import Convolution, Quantized, Scaled
 
 E2 = Scaled(8, step="max/127", rounding="half_away")
 S_A, S_E = 2.0**-5, 2.0**-9
+
+
+@pytest.fixture(params=["own", "stock"], autouse=True)
+def which_kernels(request):
+    """Every test runs with own kernels, where there are any, and with TensorFlow's."""
+    with kernels.stock() if request.param == "stock" else contextlib.nullcontext():
+        yield
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +52,8 @@ class Case:
 
     def convolution(self, **options) -> Convolution:
         geometry = {"strides": self.strides, "padding": self.padding, "dilations": self.dilations}
-        return Convolution(kind=self.kind, error=E2, **geometry | options)
+        bits = {"A_bits": 8, "W_bits": 8}
+        return Convolution(kind=self.kind, error=E2, **geometry | bits | options)
 
     def tensors(self, per_channel: bool = False, seed: int = 0) -> "Tensors":
         return Tensors(self, per_channel, np.random.default_rng(seed))

@@ -27,6 +27,9 @@ _OPERANDS = {
     "DepthwiseConv2dNative": (0, 1),
     "DepthwiseConv2dNativeBackpropInput": (1, 2),
     "DepthwiseConv2dNativeBackpropFilter": (0, 2),
+    "TfquantsegConv2D": (0, 1),
+    "TfquantsegConv2DBackpropInput": (1, 2),
+    "TfquantsegConv2DBackpropFilter": (0, 1),
 }
 _LETTERS = {
     "forward": ("A", "W"),
@@ -236,6 +239,7 @@ def _statistics(x: tf.Tensor, bits: int) -> tuple[tf.Tensor, ...]:
     def share(flags: tf.Tensor) -> tf.Tensor:
         return tf.reduce_mean(tf.cast(flags, tf.float32))
 
+    x = tf.cast(x, tf.float32)  # own kernels receive int8
     last = 2.0 ** (bits - 1) - 1
     integer = tf.reduce_all(tf.floor(x) == x)
     return (

@@ -15,6 +15,8 @@ COPTS = [
     "-fvisibility=hidden",
     "-Wall",
     "-Wextra",
+    # GCC 12 warns of undefined values inside its own AVX-512 intrinsics (its bug 105593).
+    "-Wno-maybe-uninitialized",
 ]
 
 # What tf.sysconfig.get_compile_flags() and get_link_flags() say, but for their folders and the

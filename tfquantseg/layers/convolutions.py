@@ -29,6 +29,7 @@ class _QuantConvolution(keras.layers.Layer):
         bias: the master biases, or None.
         error_grid: which grid the error at the output takes: "E1" at the activation, "E2" at the
             convolution's output, or "none", which leaves it float32.
+        A_bits: bits that hold every integer of the input, None if they are not known.
     """
 
     kind: Literal["conv2d", "depthwise", "transposed"]
@@ -47,6 +48,7 @@ class _QuantConvolution(keras.layers.Layer):
         W_limit: float | Sequence[float] = 1.0,
         bias_limit: float = 1.0,
         error_grid: ErrorGrid = "E2",
+        A_bits: int | None = None,
         **kwargs: Any,
     ) -> None:
         """Builds the layer of a policy (or of its fields, as a saved file gives them)."""
@@ -70,6 +72,7 @@ class _QuantConvolution(keras.layers.Layer):
         self.W_limit = W_limit if isinstance(W_limit, float) else tuple(W_limit)
         self.bias_limit = bias_limit
         self.error_grid = error_grid
+        self.A_bits = A_bits
         error = {"E1": self.policy.E1(), "E2": self.policy.E2(), "none": None}[error_grid]
         self.convolution = Convolution(
             kind=self.kind,
@@ -79,6 +82,8 @@ class _QuantConvolution(keras.layers.Layer):
             error=error,
             error_at="activation" if error_grid == "E1" else "convolution",
             activation=activation,
+            A_bits=A_bits,
+            W_bits=self.policy.k_W,
             name=self.name,
         )
 
@@ -172,6 +177,7 @@ class _QuantConvolution(keras.layers.Layer):
             "W_limit": self.W_limit,
             "bias_limit": self.bias_limit,
             "error_grid": self.error_grid,
+            "A_bits": self.A_bits,
         }
 
 

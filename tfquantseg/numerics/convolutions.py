@@ -11,9 +11,10 @@ over these channels. The error is then quantized a second time in units of each 
 n_E' * s_E' ~ E * s_W, and the input gradient is convT(n_E', n_W) * s_E'. So both operands of all
 three products are integers of at most k bits in every case.
 
-The integers travel in float32. A sum of K products of 8-bit integers is exact while its magnitude
-stays below 2**24, for certain when K * 127 * 127 < 2**24 (K <= 1040); beyond, it is rounded as
-any float32 sum.
+Between layers integers travel in float32, and `tfquantseg.numerics.products` says which kernels
+multiply them. Through TensorFlow's, a sum of K products of 8-bit integers is exact while its
+magnitude stays below 2**24, for certain when K * 127 * 127 < 2**24 (K <= 1040); beyond, it is
+rounded as any float32 sum.
 
 Source: arXiv:2011.14504, Figures 4 and 5.
 """
@@ -26,10 +27,9 @@ import tensorflow as tf
 
 from tfquantseg.numerics.errors import encode_error
 from tfquantseg.numerics.grids import Quantized, Scaled
+from tfquantseg.numerics.products import Activation, Geometry, Kind, StockProducts, products
 from tfquantseg.numerics.taps import tap, tap_rounding
 
-Activation = Literal["linear", "relu", "relu6"]
-Kind = Literal["conv2d", "depthwise", "transposed"]
 PRODUCTS = ("forward", "input_gradient", "weight_gradient")
 
 _KERNEL_AXIS = {"conv2d": 3, "transposed": 2}
@@ -50,6 +50,9 @@ class Convolution:
         error_at: "convolution" quantizes the error after the activation's derivative, at the
             convolution's output; "activation" before it, at the activation's output.
         activation: "linear", "relu" or "relu6", applied after the bias.
+        A_bits: bits that hold every integer of the input, None if they are not known; own kernels
+            multiply integers that are known to have at most 8.
+        W_bits: the same of the kernel.
         name: the layer's name, for graphs and messages; the kernels appear in graphs as
             name/forward, name/input_gradient and name/weight_gradient.
     """
@@ -61,6 +64,8 @@ class Convolution:
     error: Scaled | None = None
     error_at: Literal["convolution", "activation"] = "convolution"
     activation: Activation = "linear"
+    A_bits: int | None = None
+    W_bits: int | None = None
     name: str = "convolution"
 
     def __post_init__(self) -> None:
@@ -122,6 +127,12 @@ class Convolution:
         if self.dilations != (1, 1):
             return self._dilated(a, w, bias)
 
+        forward = products(self._geometry(), _widest(self.A_bits, self.W_bits))
+        error_bits = self.error.integer_bits if self.error is not None else None
+        backward = products(self._geometry(), _widest(self.A_bits, self.W_bits, error_bits))
+        if self.dilations != (1, 1) and StockProducts in (type(forward), type(backward)):
+            return self._dilated(a, w, bias)
+
         @tf.custom_gradient
         def act(
             n_a: tf.Tensor, s_a: tf.Tensor, n_w: tf.Tensor, s_w: tf.Tensor, bias: tf.Tensor
@@ -130,14 +141,17 @@ class Convolution:
             n_w, s_w = tap(Quantized(n_w, s_w), self.name, "W")
             per_channel = s_w.shape.num_elements() > 1
             s_out = tf.reshape(s_w, [outputs] if per_channel else [])
+            (kept_a, one_a), (kept_w, one_w) = forward.operand(n_a), forward.operand(n_w)
+            s_a, s_out = s_a * one_a, s_out * one_w
             with tf.name_scope(f"{self.name}/forward"):
-                sums = self._forward(n_a, n_w, output_size)
-            y = sums * (s_a * s_out) + bias
-            if self.activation == "linear":
-                out, passes = y, None
-            else:
-                out = tf.nn.relu(y) if self.activation == "relu" else tf.nn.relu6(y)
+                out = forward.output(
+                    kept_a, kept_w, s_a * s_out, bias, self.activation, output_size
+                )
+            passes = None
+            if self.activation != "linear":
                 passes = out > 0 if self.activation == "relu" else (out > 0) & (out < 6)
+            if type(forward) is not type(backward):
+                kept_a, kept_w = n_a, n_w
 
             def gradient(error: tf.Tensor) -> tuple[tf.Tensor | None, ...]:
                 letter = "E1" if self.error_at == "activation" else "E2"
@@ -149,13 +163,15 @@ class Convolution:
                 if per_channel:
                     e_in = self._encode(error * s_out, passes, draws_of=error)
                     e_in = tap(e_in, self.name, f"{letter}_times_W_step")
-                with tf.name_scope(f"{self.name}/input_gradient"):
-                    to_input = self._input_gradient(n_a, n_w, e_in.integers)
-                with tf.name_scope(f"{self.name}/weight_gradient"):
-                    to_weight = self._weight_gradient(n_a, n_w, e.integers)
-                to_bias = tf.reduce_sum(e.integers, [0, 1, 2]) * e.step
                 s_in = e_in.step if per_channel else e.step * s_out
-                return to_input * s_in, None, to_weight * (s_a * e.step), None, to_bias
+                n_e, _ = backward.operand(e.integers)
+                n_e_in = backward.operand(e_in.integers)[0] if per_channel else n_e
+                with tf.name_scope(f"{self.name}/input_gradient"):
+                    to_input = backward.input_gradient(kept_a, kept_w, n_e_in, s_in)
+                with tf.name_scope(f"{self.name}/weight_gradient"):
+                    to_weight = backward.weight_gradient(kept_a, kept_w, n_e, s_a * e.step)
+                to_bias = tf.reduce_sum(e.integers, [0, 1, 2]) * e.step
+                return to_input, None, to_weight, None, to_bias
 
             return out, gradient
 
@@ -186,48 +202,15 @@ class Convolution:
         masked = _masked(error, passes)
         return encode_error(masked, self.error, self.name, error, draws_of)
 
-    def _geometry(self) -> dict[str, Any]:
-        return {
-            "strides": [1, *self.strides, 1],
-            "padding": self.padding,
-        }
-
-    def _forward(self, n_a: tf.Tensor, n_w: tf.Tensor, output_size: Any) -> tf.Tensor:
-        if self.kind == "conv2d":
-            return tf.raw_ops.Conv2D(input=n_a, filter=n_w, **self._geometry())
-        if self.kind == "depthwise":
-            return tf.raw_ops.DepthwiseConv2dNative(input=n_a, filter=n_w, **self._geometry())
-        return tf.raw_ops.Conv2DBackpropInput(
-            input_sizes=tf.stack([tf.shape(n_a)[0], *output_size, n_w.shape[2]]),
-            filter=n_w,
-            out_backprop=n_a,
-            **self._geometry(),
-        )
-
-    def _input_gradient(self, n_a: tf.Tensor, n_w: tf.Tensor, n_e: tf.Tensor) -> tf.Tensor:
-        if self.kind == "transposed":
-            return tf.raw_ops.Conv2D(input=n_e, filter=n_w, **self._geometry())
-        operation: Callable[..., tf.Tensor] = (
-            tf.raw_ops.Conv2DBackpropInput
-            if self.kind == "conv2d"
-            else tf.raw_ops.DepthwiseConv2dNativeBackpropInput
-        )
-        return operation(
-            input_sizes=tf.shape(n_a), filter=n_w, out_backprop=n_e, **self._geometry()
-        )
-
-    def _weight_gradient(self, n_a: tf.Tensor, n_w: tf.Tensor, n_e: tf.Tensor) -> tf.Tensor:
-        sizes = n_w.shape.as_list()
-        if self.kind == "transposed":
-            n_a, n_e = n_e, n_a
-        operation: Callable[..., tf.Tensor] = (
-            tf.raw_ops.DepthwiseConv2dNativeBackpropFilter
-            if self.kind == "depthwise"
-            else tf.raw_ops.Conv2DBackpropFilter
-        )
-        return operation(input=n_a, filter_sizes=sizes, out_backprop=n_e, **self._geometry())
+    def _geometry(self) -> Geometry:
+        return Geometry(self.kind, self.strides, self.padding, self.dilations)
 
 
 def _masked(error: tf.Tensor, passes: tf.Tensor | None) -> tf.Tensor:
     """Returns the error where the activation's derivative is 1, and 0 where it is 0."""
     return error if passes is None else tf.where(passes, error, 0.0)
+
+
+def _widest(*bits: int | None) -> int | None:
+    """Returns the most bits, None if any are not known."""
+    return None if None in bits else max(one for one in bits if one is not None)

@@ -308,6 +308,11 @@ class Scaled:
         """How many steps the scale is long: 128 or 127 for 8 bits."""
         return float(levels(self.bits) + (1 if self.step == "max/128" else 0))
 
+    @property
+    def integer_bits(self) -> int | None:
+        """Bits that hold every integer; None where nothing is clipped."""
+        return {"1-D": self.bits, "1": self.bits + 1, "none": None}[self.clip]
+
     def encode(
         self, x: tf.Tensor, seed: Seed | None = None, scale: tf.Tensor | float | None = None
     ) -> Quantized:

@@ -136,6 +136,20 @@ class Plan:
         )
         return not both_float
 
+    def A_bits(self, node: Node) -> int | None:
+        """Returns the bits that hold every integer a convolution reads, None if unknown.
+
+        A layer that is called several times reads several edges.
+        """
+        grids = [
+            self._input_edge(call).policy.A() for call in self.graph.calls_of(node.call.operation)
+        ]
+        widths = [None if grid is None else grid.integer_bits for grid in grids]
+        return None if None in widths else max(width for width in widths if width is not None)
+
+    def _input_edge(self, call: Call) -> Edge:
+        return self._edge_of[self.roots(call.inputs[0])[0].key]
+
     def is_tied(self, call: Call) -> bool:
         """Whether an average is computed on its input's step."""
         return self.policy(call).A_at == "every_tensor" and not self.policy(call).is_float
@@ -376,7 +390,7 @@ class Plan:
                 )
                 if part
             )
-            edge = self._edge_of[self.roots(node.call.inputs[0])[0].key]
+            edge = self._input_edge(node.call)
             lines.append(
                 f"{node.call.label:32} {node.policy.name:12} {fused or '-':18} "
                 f"{node.error_grid:6} {edge.name}"

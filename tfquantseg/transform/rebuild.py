@@ -210,6 +210,7 @@ class _Builder:
             W_limit=limits,
             bias_limit=bias_limit(operation.name, bias, policy),
             error_grid=node.error_grid,
+            A_bits=self._plan.A_bits(node),
             trainable=operation.trainable,
             name=operation.name,
             dtype="float32",
