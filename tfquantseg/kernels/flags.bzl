@@ -12,9 +12,14 @@ COPTS = [
     "-fPIC",
     "-ffp-contract=off",
     "-fno-math-errno",
+    # Comparisons in loops become masks; no op reads the flags that they might raise.
+    "-fno-trapping-math",
     "-fvisibility=hidden",
     "-Wall",
     "-Wextra",
+    # GCC 12 warns of the intrinsics in its own headers.
+    "-Wno-uninitialized",
+    "-Wno-maybe-uninitialized",
 ]
 
 # What tf.sysconfig.get_compile_flags() and get_link_flags() say, but for their folders and the
