@@ -2,7 +2,9 @@
 
 from tfquantseg.numerics.convolutions import PRODUCTS, Convolution
 from tfquantseg.numerics.errors import (
+    EncodedError,
     encode_error,
+    encode_error_pair,
     encode_value,
     is_finite,
     product,
@@ -30,12 +32,14 @@ __all__ = [
     "PRODUCTS",
     "Clip",
     "Convolution",
+    "EncodedError",
     "Quantized",
     "Rounding",
     "Scaled",
     "Uniform",
     "delta",
     "encode_error",
+    "encode_error_pair",
     "encode_value",
     "is_finite",
     "largest_magnitude",

@@ -19,13 +19,15 @@ rounded as any float32 sum.
 Source: arXiv:2011.14504, Figures 4 and 5.
 """
 
+import contextlib
 import dataclasses
 from collections.abc import Callable
 from typing import Any, Literal, get_args
 
 import tensorflow as tf
 
-from tfquantseg.numerics.errors import encode_error
+from tfquantseg import kernels
+from tfquantseg.numerics.errors import EncodedError, encode_error_pair, masked
 from tfquantseg.numerics.grids import Quantized, Scaled
 from tfquantseg.numerics.products import Activation, Geometry, Kind, StockProducts, products
 from tfquantseg.numerics.taps import tap, tap_rounding
@@ -127,6 +129,7 @@ class Convolution:
         if self.dilations != (1, 1):
             return self._dilated(a, w, bias)
 
+        ops = kernels.ops()
         forward = products(self._geometry(), _widest(self.A_bits, self.W_bits))
         error_bits = self.error.integer_bits if self.error is not None else None
         backward = products(self._geometry(), _widest(self.A_bits, self.W_bits, error_bits))
@@ -154,24 +157,19 @@ class Convolution:
                 kept_a, kept_w = n_a, n_w
 
             def gradient(error: tf.Tensor) -> tuple[tf.Tensor | None, ...]:
-                letter = "E1" if self.error_at == "activation" else "E2"
-                e = self._encode(error, passes)
-                if self.error is not None:
-                    e = tap_rounding(_masked(error, passes), e, self.name, letter)
-                e = tap(e, self.name, letter)
-                e_in = e
-                if per_channel:
-                    e_in = self._encode(error * s_out, passes, draws_of=error)
-                    e_in = tap(e_in, self.name, f"{letter}_times_W_step")
-                s_in = e_in.step if per_channel else e.step * s_out
-                n_e, _ = backward.operand(e.integers)
-                n_e_in = backward.operand(e_in.integers)[0] if per_channel else n_e
+                with kernels.stock() if ops is None else contextlib.nullcontext():
+                    e, e_in, sums = self._encode(
+                        error, passes, s_out if per_channel else None, backward.dtype
+                    )
+                s_in = e.step * s_out if e_in is None else e_in.step
+                n_e_in = (e if e_in is None else e_in).integers
                 with tf.name_scope(f"{self.name}/input_gradient"):
                     to_input = backward.input_gradient(kept_a, kept_w, n_e_in, s_in)
                 with tf.name_scope(f"{self.name}/weight_gradient"):
-                    to_weight = backward.weight_gradient(kept_a, kept_w, n_e, s_a * e.step)
-                to_bias = tf.reduce_sum(e.integers, [0, 1, 2]) * e.step
-                return to_input, None, to_weight, None, to_bias
+                    to_weight = backward.weight_gradient(
+                        kept_a, kept_w, e.integers, s_a * e.step
+                    )
+                return to_input, None, to_weight, None, sums * e.step
 
             return out, gradient
 
@@ -190,25 +188,36 @@ class Convolution:
         )
 
     def _encode(
-        self, error: tf.Tensor, passes: tf.Tensor | None, draws_of: tf.Tensor | None = None
-    ) -> Quantized:
+        self,
+        error: tf.Tensor,
+        passes: tf.Tensor | None,
+        factor: tf.Tensor | None,
+        dtype: tf.DType,
+    ) -> EncodedError:
+        """The error at the output, and again times W's step where that is one a channel."""
         if self.error is None:
-            return Quantized(_masked(error, passes), tf.constant(1.0))
-        if self.error_at == "activation":
-            integers, step = encode_error(error, self.error, self.name, draws_of=draws_of)
-            return Quantized(_masked(integers, passes), step)
-        if draws_of is not None:
-            draws_of = _masked(draws_of, passes)
-        masked = _masked(error, passes)
-        return encode_error(masked, self.error, self.name, error, draws_of)
+            error = masked(error, passes)
+            one = tf.constant(1.0)
+            scaled = None if factor is None else Quantized(error * factor, one)
+            return EncodedError(Quantized(error, one), scaled, tf.reduce_sum(error, [0, 1, 2]))
+        letter = "E1" if self.error_at == "activation" else "E2"
+        e, e_in, sums = encode_error_pair(
+            error,
+            self.error,
+            self.name,
+            passes=passes,
+            factor=factor,
+            mask_first=self.error_at == "convolution",
+            dtype=dtype,
+        )
+        e = tap_rounding(masked(error, passes), e, self.name, letter)
+        e = tap(e, self.name, letter)
+        if e_in is not None:
+            e_in = tap(e_in, self.name, f"{letter}_times_W_step")
+        return EncodedError(e, e_in, sums)
 
     def _geometry(self) -> Geometry:
         return Geometry(self.kind, self.strides, self.padding, self.dilations)
-
-
-def _masked(error: tf.Tensor, passes: tf.Tensor | None) -> tf.Tensor:
-    """Returns the error where the activation's derivative is 1, and 0 where it is 0."""
-    return error if passes is None else tf.where(passes, error, 0.0)
 
 
 def _widest(*bits: int | None) -> int | None:

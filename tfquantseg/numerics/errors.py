@@ -13,12 +13,15 @@ NaN spreads into the gradients of the layer at hand and of all layers before it,
 `tfquantseg.optimizer` finds it.
 """
 
+import contextlib
 import zlib
 from collections.abc import Callable
-from typing import Any
+from types import ModuleType
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from tfquantseg import kernels
 from tfquantseg.numerics.grids import Quantized, Scaled, Seed, Uniform, largest_magnitude
 from tfquantseg.numerics.taps import tap, tap_rounding
 
@@ -58,6 +61,9 @@ def encode_error(
     Returns:
         A pair whose product is NaN everywhere if any element that arrived is NaN or infinite.
     """
+    ops = kernels.ops()
+    if ops and error.shape.rank and arrived is None and draws_of is None:
+        return _encoded_by(ops, error, grid, name).pair
     seed = None
     if grid.stochastic:
         scale = largest_magnitude(error if draws_of is None else draws_of)
@@ -65,6 +71,113 @@ def encode_error(
     integers, step = grid.encode(error, seed)
     finite = is_finite(error if arrived is None else arrived)
     return Quantized(integers, tf.where(finite, step, float("nan")))
+
+
+class EncodedError(NamedTuple):
+    """The error of a convolution, encoded for its backward products.
+
+    Attributes:
+        pair: the error as (integers, step).
+        scaled: the error times a factor a channel, its own integers and step; None without one.
+        sums: the sums of the integers of ``pair``, one a channel, float32 [C].
+    """
+
+    pair: Quantized
+    scaled: Quantized | None
+    sums: tf.Tensor
+
+
+def encode_error_pair(
+    error: tf.Tensor,
+    grid: Scaled,
+    name: str,
+    *,
+    passes: tf.Tensor | None = None,
+    factor: tf.Tensor | None = None,
+    mask_first: bool = True,
+    dtype: tf.DType = tf.float32,
+) -> EncodedError:
+    """Returns the error of a convolution behind an activation, encoded once or twice (Eq 16).
+
+    E_q = SQ(m E) with m the activation's derivative, 0 or 1, and with a factor f a channel
+    SQ(m E f) too, which takes the draws of the first.
+
+    Args:
+        error: float32 [..., C].
+        grid: how to quantize it.
+        name: the layer's name, from which the draws depend.
+        passes: m, bool of the error's shape; None where it is 1 everywhere.
+        factor: f, float32 [C], or None.
+        mask_first: whether m acts before the scale is taken, or on the integers.
+        dtype: of the integers, float32, or int8 for a grid of at most 8 bits that is clipped.
+
+    Returns:
+        The pairs and the sums. A step is NaN if any element that arrived is NaN or infinite; the
+        integers then mean nothing. The sums are exact in own ops, and in stock ones below 2**24.
+
+    Raises:
+        ValueError: int8 for a grid whose integers it does not hold.
+    """
+    if dtype == tf.int8 and grid.attributes()["most"] > 127:
+        raise ValueError(f"int8 does not hold the integers of {grid}; use dtype=tf.float32.")
+    ops = kernels.ops()
+    if ops:
+        return _encoded_by(ops, error, grid, name, passes, factor, mask_first, dtype)
+
+    def encoded(error: tf.Tensor, draws_of: tf.Tensor | None = None) -> Quantized:
+        if mask_first:
+            draws_of = None if draws_of is None else masked(draws_of, passes)
+            return encode_error(masked(error, passes), grid, name, error, draws_of)
+        integers, step = encode_error(error, grid, name, draws_of=draws_of)
+        return Quantized(masked(integers, passes), step)
+
+    def cast(pair: Quantized) -> Quantized:
+        return Quantized(tf.cast(pair.integers, dtype), pair.step)
+
+    pair = encoded(error)
+    scaled = None if factor is None else cast(encoded(error * factor, draws_of=error))
+    sums = tf.reduce_sum(pair.integers, list(range(error.shape.rank - 1)))
+    return EncodedError(cast(pair), scaled, sums)
+
+
+def masked(error: tf.Tensor, passes: tf.Tensor | None) -> tf.Tensor:
+    """Returns the error where the activation's derivative is 1, and 0 where it is 0."""
+    return error if passes is None else tf.where(passes, error, 0.0)
+
+
+def _encoded_by(
+    ops: ModuleType,
+    error: tf.Tensor,
+    grid: Scaled,
+    name: str,
+    passes: tf.Tensor | None = None,
+    factor: tf.Tensor | None = None,
+    mask_first: bool = True,
+    dtype: tf.DType = tf.float32,
+) -> EncodedError:
+    """Returns what `encode_error_pair` does, by one own op (`kernels/errors.cc`)."""
+    integers, step, scaled_integers, scaled_step, sums = ops.tfquantseg_encode_error(
+        error,
+        tf.zeros([0], tf.bool) if passes is None else passes,
+        tf.zeros([0]) if factor is None else factor,
+        T=dtype,
+        salt=zlib.crc32(name.encode()),
+        mask_first=mask_first,
+        **grid.attributes(),
+    )
+    scaled = None if factor is None else Quantized(scaled_integers, scaled_step)
+    return EncodedError(Quantized(integers, step), scaled, sums)
+
+
+def as_forward(ops: ModuleType | None) -> contextlib.AbstractContextManager[None]:
+    """Returns within what a gradient runs: with stock ops only if the forward code had no others.
+
+    A gradient is traced later and elsewhere, where nothing tells that XLA will compile it.
+
+    Args:
+        ops: what `kernels.ops` said in the forward code.
+    """
+    return contextlib.nullcontext() if ops else kernels.stock()
 
 
 def encode_value(
@@ -88,12 +201,15 @@ def encode_value(
         The pair (integers, step).
     """
 
+    ops = kernels.ops()
+
     @tf.custom_gradient
     def act(x: tf.Tensor) -> tuple[Any, Callable[..., Any]]:
         def gradient(error_of_value: tf.Tensor, _: tf.Tensor) -> tf.Tensor:
             if error is None:
                 return error_of_value
-            pair = encode_error(error_of_value, error, name)
+            with as_forward(ops):
+                pair = encode_error(error_of_value, error, name)
             pair = tap_rounding(error_of_value, pair, name, "E1")
             return tap(pair, name, "E1").product()
 
@@ -127,9 +243,15 @@ def quantize_error(x: tf.Tensor, grid: Scaled, name: str = "error") -> tf.Tensor
         x.
     """
 
+    ops = kernels.ops()
+
     @tf.custom_gradient
     def act(x: tf.Tensor) -> tuple[Any, Callable[..., Any]]:
-        return tf.identity(x), lambda error: encode_error(error, grid, name).product()
+        def gradient(error: tf.Tensor) -> tf.Tensor:
+            with as_forward(ops):
+                return encode_error(error, grid, name).product()
+
+        return tf.identity(x), gradient
 
     return act(x)
 

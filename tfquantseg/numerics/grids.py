@@ -18,7 +18,7 @@ Source: arXiv:2011.14504, section III-A.
 import dataclasses
 import math
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -313,6 +313,17 @@ class Scaled:
         """Bits that hold every integer; None where nothing is clipped."""
         return {"1-D": self.bits, "1": self.bits + 1, "none": None}[self.clip]
 
+    def attributes(self) -> dict[str, Any]:
+        """Returns what the own ops that encode on this grid must know (`kernels/grid.h`)."""
+        return {
+            "divisor": self.divisor,
+            "most": self._most(),
+            "gain": self.gain,
+            "constant_step": 0.0 if self.rescale else self.gain / self.divisor,
+            "scale_kind": self.scale,
+            "rounding": "stochastic" if self.stochastic else self.rounding,
+        }
+
     def encode(
         self, x: tf.Tensor, seed: Seed | None = None, scale: tf.Tensor | float | None = None
     ) -> Quantized:
@@ -354,10 +365,13 @@ class Scaled:
         return unit if self.scale == "max" else _nearest_power_of_two(unit)
 
     def _clipped(self, steps: tf.Tensor) -> tf.Tensor:
+        most = self._most()
+        return tf.clip_by_value(steps, -most, most) if most < math.inf else steps
+
+    def _most(self) -> float:
         if self.clip == "none":
-            return steps
-        most = float(levels(self.bits) + (1 if self.clip == "1" else 0))
-        return tf.clip_by_value(steps, -most, most)
+            return math.inf
+        return float(levels(self.bits) + (1 if self.clip == "1" else 0))
 
     def _step(self, unit: tf.Tensor) -> tf.Tensor:
         if not self.rescale:

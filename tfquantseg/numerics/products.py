@@ -46,7 +46,13 @@ class Geometry:
 
 
 class Products(Protocol):
-    """What computes the three products."""
+    """What computes the three products.
+
+    Attributes:
+        dtype: of the operands.
+    """
+
+    dtype: tf.DType
 
     def operand(self, integers: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor | float]:
         """Returns integers as the kernels take them, and 1, or NaN where they are not finite."""
@@ -80,6 +86,7 @@ class StockProducts:
     """
 
     geometry: Geometry
+    dtype = tf.float32
 
     def operand(self, integers: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor | float]:
         """Returns the integers as they are; a NaN among them reaches the sums."""
@@ -160,6 +167,7 @@ class OwnProducts:
 
     geometry: Geometry
     ops: ModuleType
+    dtype = tf.int8
 
     def operand(self, integers: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor | float]:
         """Returns int8, and 1, or NaN where the integers are not finite.
@@ -167,8 +175,6 @@ class OwnProducts:
         Raises:
             tf.errors.InvalidArgumentError: when it runs, a value that is no integer -128..127.
         """
-        if integers.dtype == tf.int8:
-            return integers, 1.0
         return self.ops.tfquantseg_to_int8(integers)
 
     def output(
