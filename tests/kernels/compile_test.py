@@ -1,16 +1,8 @@
 """What is compiled, and with what."""
 
-import os
-import pathlib
-import shutil
-import subprocess
-import sys
-
 import pytest
-import tensorflow as tf
 
 from tfquantseg.kernels import compile as compiling
-from tfquantseg.kernels import library
 
 
 @pytest.fixture

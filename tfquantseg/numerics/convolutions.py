@@ -166,9 +166,7 @@ class Convolution:
                 with tf.name_scope(f"{self.name}/input_gradient"):
                     to_input = backward.input_gradient(kept_a, kept_w, n_e_in, s_in)
                 with tf.name_scope(f"{self.name}/weight_gradient"):
-                    to_weight = backward.weight_gradient(
-                        kept_a, kept_w, e.integers, s_a * e.step
-                    )
+                    to_weight = backward.weight_gradient(kept_a, kept_w, e.integers, s_a * e.step)
                 return to_input, None, to_weight, None, sums * e.step
 
             return out, gradient

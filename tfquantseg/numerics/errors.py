@@ -200,7 +200,6 @@ def encode_value(
     Returns:
         The pair (integers, step).
     """
-
     ops = kernels.ops()
 
     @tf.custom_gradient
@@ -242,7 +241,6 @@ def quantize_error(x: tf.Tensor, grid: Scaled, name: str = "error") -> tf.Tensor
     Returns:
         x.
     """
-
     ops = kernels.ops()
 
     @tf.custom_gradient

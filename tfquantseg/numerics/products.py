@@ -68,7 +68,9 @@ class Products(Protocol):
     ) -> tf.Tensor:
         """Returns activation(conv(n_A, n_W) * scale + b), float32 [N, H', W', out]."""
 
-    def input_gradient(self, n_a: tf.Tensor, n_w: tf.Tensor, n_e: tf.Tensor, scale: tf.Tensor) -> Any:
+    def input_gradient(
+        self, n_a: tf.Tensor, n_w: tf.Tensor, n_e: tf.Tensor, scale: tf.Tensor
+    ) -> Any:
         """Returns convT(n_E, n_W) * scale, float32 of A's shape; of n_A only the shape is used."""
 
     def weight_gradient(
