@@ -35,6 +35,9 @@ def is_finite(x: tf.Tensor) -> tf.Tensor:
     Args:
         x: float32 tensor of any shape.
     """
+    ops = kernels.ops()
+    if ops:
+        return ops.tfquantseg_magnitude(x).finite
     return tf.math.is_finite(tf.reduce_sum(x))
 
 
@@ -200,7 +203,6 @@ def encode_value(
     Returns:
         The pair (integers, step).
     """
-
     ops = kernels.ops()
 
     @tf.custom_gradient
@@ -242,7 +244,6 @@ def quantize_error(x: tf.Tensor, grid: Scaled, name: str = "error") -> tf.Tensor
     Returns:
         x.
     """
-
     ops = kernels.ops()
 
     @tf.custom_gradient
