@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfquantseg.numerics import Uniform, delta, is_finite, levels, tap
+from tfquantseg.numerics import Uniform, delta, is_finite, levels, poisoned, update_weight
 from tfquantseg.policy import UpdateRule
 
 
@@ -170,9 +170,10 @@ class IntegerSGD(keras.optimizers.Optimizer):
         finite = [tf.constant(True) if g is None else is_finite(g) for g in grads]
         if len(finite) == self._nonfinite.shape[0]:
             self._nonfinite.assign(tf.cast(~tf.stack(finite), tf.float32))
-        # Added to every gradient, a NaN reaches every replica's sum, where update_step sees it.
-        poison = tf.where(tf.reduce_all(tf.stack(finite)), 0.0, float("nan"))
-        super().apply([None if g is None else g + poison for g in grads], trainable_variables)
+        # In every gradient, a NaN reaches every replica's sum, where update_step sees it.
+        all_finite = tf.reduce_all(tf.stack(finite))
+        grads = [None if g is None else poisoned(g, all_finite) for g in grads]
+        super().apply(grads, trainable_variables)
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """Updates one variable, after all-reduce; see the class for the formula."""
@@ -180,26 +181,46 @@ class IntegerSGD(keras.optimizers.Optimizer):
         rule, velocity = self._rules[index], self._velocities[index]
         weight = tf.convert_to_tensor(variable)
         rate = tf.cast(learning_rate, tf.float32) * np.float32(self._factors[index])
-        applies = tf.math.is_finite(tf.reshape(gradient, [-1])[0])
-        if self.decay and (rule.decays if rule is not None else len(variable.shape) > 1):
-            gradient = gradient + self.decay * weight
-        if rule is not None and rule.G is not None:
+        decay = self.decay if (rule.decays if rule else len(variable.shape) > 1) else 0.0
+        old = None if velocity is None else tf.convert_to_tensor(velocity)
+        if rule is None:
+            moved, moved_velocity = self._float_step(gradient, weight, old, rate, decay)
+        else:
             draw = tf.cast(self.iterations, tf.int64) * len(self._rules) + index
-            pair = rule.G.encode(gradient, seed=(self.seed, draw))
-            gradient = tap(pair, self._trainable_variables[index].path, "G").product()
-        move = rate * gradient
+            moved, moved_velocity, lost, at_limit = update_weight(
+                gradient,
+                weight,
+                old,
+                rate=rate,
+                momentum=self.momentum,
+                decay=decay,
+                G=rule.G,
+                U=rule.U,
+                V=rule.V,
+                seed=(self.seed, draw),
+                name=self._trainable_variables[index].path,
+            )
+            self.assign(self._lost[index], lost)
+            self.assign(self._at_limit[index], at_limit)
         if velocity is not None:
-            move = self.momentum * tf.convert_to_tensor(velocity) + move
-            move = move if rule is None else rule.V(move)
-            self.assign(velocity, tf.where(applies, move, tf.convert_to_tensor(velocity)))
-        moved = weight - move
-        if rule is not None:
-            update = tap(rule.U.encode(move), self._trainable_variables[index].path, "U").product()
-            most = rule.U.limits_for(weight.shape) * np.float32(1 - delta(rule.U.bits))
-            moved = tf.clip_by_value(weight - update, -most, most)
-            self.assign(self._lost[index], _count((move != 0) & (update == 0)))
-            self.assign(self._at_limit[index], _count(tf.abs(moved) >= most))
-        self.assign(variable, tf.where(applies, moved, weight))
+            self.assign(velocity, moved_velocity)
+        self.assign(variable, moved)
+
+    def _float_step(
+        self,
+        gradient: tf.Tensor,
+        weight: tf.Tensor,
+        velocity: tf.Tensor | None,
+        rate: tf.Tensor,
+        decay: float,
+    ) -> tuple[tf.Tensor, tf.Tensor | None]:
+        """Returns weight and velocity of a variable that lies on no grid."""
+        applies = tf.math.is_finite(tf.reshape(gradient, [-1])[0])
+        move = rate * (gradient + decay * weight if decay else gradient)
+        if velocity is not None:
+            move = self.momentum * velocity + move
+            velocity = tf.where(applies, move, velocity)
+        return tf.where(applies, weight - move, weight), velocity
 
     def nonfinite_layers(self) -> list[str]:
         """Returns the paths of variables whose last gradient was not finite, output side first.
@@ -257,10 +278,6 @@ def _checked_factor(pattern: str, factor: float) -> tuple[str, float]:
     except re.error as error:
         raise ValueError(f"factors: {pattern!r} is not a regular expression: {error}.") from None
     return pattern, float(factor)
-
-
-def _count(flags: tf.Tensor) -> tf.Tensor:
-    return tf.reduce_sum(tf.cast(flags, tf.float32))
 
 
 def _power_of_two(rate: float, step: float) -> float:

@@ -27,6 +27,7 @@ from tfquantseg.numerics.grids import (
     round_stochastic,
 )
 from tfquantseg.numerics.taps import tap, tap_rounding, tapped_roundings
+from tfquantseg.numerics.updates import Updated, poisoned, update_weight
 
 __all__ = [
     "PRODUCTS",
@@ -37,6 +38,7 @@ __all__ = [
     "Rounding",
     "Scaled",
     "Uniform",
+    "Updated",
     "delta",
     "encode_error",
     "encode_error_pair",
@@ -44,6 +46,7 @@ __all__ = [
     "is_finite",
     "largest_magnitude",
     "levels",
+    "poisoned",
     "product",
     "quantize_error",
     "quantize_gradient",
@@ -55,4 +58,5 @@ __all__ = [
     "tap",
     "tap_rounding",
     "tapped_roundings",
+    "update_weight",
 ]

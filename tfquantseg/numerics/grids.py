@@ -23,6 +23,8 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from tfquantseg import kernels
+
 Rounding = Literal["half_up", "half_away", "half_even"]
 Step = Literal["max/128", "max/127"]
 Scale = Literal["max", "power_of_two", "one"]
@@ -41,6 +43,10 @@ _LEAST_SCALE = 2.0**-100
 _ROUNDINGS = ("half_up", "half_away", "half_even")
 
 _BELOW_HALF = float(np.nextafter(np.float32(0.5), np.float32(0)))
+
+# What own ops round has no derivative; where one is wanted, `errors` says what it is.
+for _op in ("Magnitude", "EncodeScaled", "EncodeUniform", "EncodeError"):
+    tf.no_gradient(f"Tfquantseg{_op}")
 
 _MANTISSA_OF_SQRT_2 = int(np.float32(math.sqrt(2)).view(np.int32)) & (2**23 - 1)
 
@@ -239,11 +245,29 @@ class Uniform:
             )
         return np.asarray(self.limit, np.float32).reshape(broadcast)
 
+    def inner_size(self, shape: Sequence[int | None]) -> int:
+        """Returns the number of elements of a tensor of this shape behind the limits' axes."""
+        if isinstance(self.limit, float):
+            return 1
+        sizes = self.limits_for(shape).shape
+        last = max((axis for axis, size in enumerate(sizes) if size > 1), default=len(shape) - 1)
+        return math.prod(size or 0 for size in list(shape)[last + 1 :])
+
     def encode(self, x: tf.Tensor) -> Quantized:
         """Returns (integers, step) with step = L * Delta(k) and |integers| <= 2**(k-1) - 1."""
         x = tf.convert_to_tensor(x, tf.float32)
         step = self.limits_for(x.shape) * np.float32(delta(self.bits))
         most = float(levels(self.bits))
+        ops = kernels.ops()
+        if ops and (isinstance(self.limit, float) or x.shape.is_fully_defined()):
+            integers = ops.tfquantseg_encode_uniform(
+                x,
+                step.ravel(),
+                most=most,
+                inner=self.inner_size(x.shape),
+                rounding=self.rounding,
+            )
+            return Quantized(integers, tf.constant(step))
         integers = _round(tf.clip_by_value(x * (1 / step), -most, most), self.rounding)
         return Quantized(integers, tf.constant(step))
 
@@ -349,6 +373,13 @@ class Scaled:
         most = largest_magnitude(x) if scale is None else tf.convert_to_tensor(scale, tf.float32)
         if most.shape.rank:
             raise ValueError(f"scale must be a scalar, received one of shape {most.shape}.")
+        ops = kernels.ops()
+        if ops:
+            key = [] if seed is None else [tf.cast(part, tf.int64) for part in seed]
+            integers, step = ops.tfquantseg_encode_scaled(
+                x, most, tf.stack(key) if key else tf.zeros([0], tf.int64), **self.attributes()
+            )
+            return Quantized(integers, step)
         unit = self._unit(most)
         frozen = not tf.executing_eagerly() and tf.get_static_value(most) is not None
         ratio = (_quotient(x, unit) if frozen else x / unit) * self.divisor
@@ -386,4 +417,7 @@ class Scaled:
 
 def largest_magnitude(x: tf.Tensor) -> tf.Tensor:
     """Returns Scale(x) = max|x| (Eq 3), a float32 scalar; 0 for an empty tensor."""
+    ops = kernels.ops()
+    if ops:
+        return ops.tfquantseg_magnitude(x).most
     return tf.maximum(tf.maximum(tf.reduce_max(x), -tf.reduce_min(x)), 0.0)
