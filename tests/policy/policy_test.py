@@ -89,9 +89,23 @@ def test_a_fixed_limit_is_a_power_of_two(field, limit):
 
 
 @pytest.mark.parametrize("field", ["W_limit", "bias_limit", "BN_limit"])
-@pytest.mark.parametrize("limit", [0.25, 1.0, 16.0])
+@pytest.mark.parametrize("limit", [0.25, 1.0, 16.0, 4])
 def test_fixed_limits(field, limit):
-    assert getattr(dataclasses.replace(INTEGER, **{field: limit}), field) == limit
+    kept = getattr(dataclasses.replace(INTEGER, **{field: limit}), field)
+    assert kept == limit and isinstance(kept, float)  # layers tell one limit from many by its type
+
+
+@pytest.mark.parametrize("field", ["W_limit", "bias_limit", "BN_limit"])
+@pytest.mark.parametrize("limit", [(1.0, 2.0), True, None])
+def test_a_policy_has_one_limit_for_all_layers(field, limit):
+    with pytest.raises(ValueError, match=rf"{field} must be a power of two or one of"):
+        dataclasses.replace(INTEGER, **{field: limit})
+
+
+@pytest.mark.parametrize("name", ["", None, 8])
+def test_a_name_is_text(name):
+    with pytest.raises(ValueError, match=rf"a policy's name must be a string, received {name!r}"):
+        dataclasses.replace(INTEGER, name=name)
 
 
 @pytest.mark.parametrize("name", presets())

@@ -16,8 +16,6 @@ from tfquantseg.training import checkpoints
 
 CONFIG = {"seed": 0}
 
-# Keras 3.15 converts its variables in a way that NumPy 2 is going to refuse.
-
 
 def _built(width: int = 3) -> tuple[keras.Model, IntegerSGD]:
     keras.utils.clear_session()
