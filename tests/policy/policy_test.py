@@ -3,6 +3,7 @@
 import dataclasses
 import json
 
+import numpy as np
 import pytest
 
 from tfquantseg.numerics import Scaled, Uniform
@@ -40,6 +41,11 @@ def test_bits_that_no_grid_has(field, bits):
 @pytest.mark.parametrize("bits", [2, 22])
 def test_bits_that_every_grid_has(field, bits):
     assert getattr(dataclasses.replace(INTEGER, **{field: bits}), field) == bits
+
+
+def test_numbers_of_numpy_become_python_s():
+    policy = dataclasses.replace(INTEGER, k_W=np.int64(4), W_limit=np.float64(2), G_gain=0.5)
+    assert json.loads(json.dumps(policy.to_dict())) == policy.to_dict()  # as files need them
 
 
 @pytest.mark.parametrize("field", ["k_V", "k_lr"])

@@ -145,7 +145,7 @@ class Policy:
     decay: Literal["in_G", "off"] = "in_G"
 
     def __post_init__(self) -> None:
-        """Checks every field, by building the grids that it names; keeps limits as floats."""
+        """Checks every field, by building the grids that it names; keeps plain numbers."""
         if not isinstance(self.name, str) or not self.name:
             raise ValueError(f"a policy's name must be a string, received {self.name!r}.")
         for field, accepted in _CHOICES.items():
@@ -170,6 +170,8 @@ class Policy:
                 Uniform(8, value) if name in _FITS else Uniform(value)
             except ValueError as error:
                 raise ValueError(f"policy {self.name!r}: {name}: {error}") from None
+            if name not in _FITS:
+                object.__setattr__(self, name, int(value))
         for field, grid in (("k_G or G_gain", self.G), ("k_E1", self.E1), ("k_E2", self.E2)):
             try:
                 grid()
