@@ -20,7 +20,8 @@ def get_config() -> ConfigDict:
     config = ConfigDict()
 
     # What is quantized, and how: a preset of tfquantseg.policy for all layers, and before it
-    # exceptions ((layer-name pattern, preset), ...), of which the first that matches wins.
+    # exceptions ((layer-name pattern, preset), ...), of which the first that matches wins. Behind
+    # a preset's name may stand other values of its fields: "INTEGER k_W=4 norm=l2".
     config.policy = "INTEGER"
     config.rules = ()
 

@@ -1,5 +1,7 @@
 """Losses: values and gradients against closed-form NumPy, and the ignore label."""
 
+from typing import Any
+
 import keras
 import numpy as np
 import pytest
@@ -84,6 +86,44 @@ def test_the_ignore_label_can_be_another(loss: losses.Loss) -> None:
     labels, scores = _batch()
     moved = np.where(labels == 255, 77, labels)
     assert float(loss(moved, scores, ignore=77)) == float(loss(labels, scores))
+
+
+@pytest.mark.parametrize("loss", [losses.mse_one_hot, losses.softmax_cross_entropy])
+def test_an_empty_batch_has_no_loss(loss: losses.Loss) -> None:
+    value, gradient = _value_and_gradient(
+        loss, np.zeros((0, 3, 5), np.int32), np.zeros((0, 3, 5, CLASSES), np.float32)
+    )
+    assert float(value) == 0 and gradient.shape == (0, 3, 5, CLASSES)
+
+
+@pytest.mark.parametrize("loss", [losses.mse_one_hot, losses.softmax_cross_entropy])
+@pytest.mark.parametrize("label", [-1, CLASSES])
+def test_a_label_of_no_class_is_not_passed_over(loss: losses.Loss, label: int) -> None:
+    labels, scores = _batch()
+    labels[0, 1, 1] = label
+    try:
+        value = float(loss(labels, scores))
+    except tf.errors.InvalidArgumentError as error:  # cross entropy on a CPU
+        assert f"label value of {label}" in error.message
+    else:
+        assert np.isnan(value)
+
+
+@pytest.mark.parametrize("loss", [losses.mse_one_hot, losses.softmax_cross_entropy])
+def test_shapes_that_are_no_batch_are_named(loss: losses.Loss) -> None:
+    labels, scores = _batch()
+    for wrong in (labels[..., None], labels[:, 1:], labels[0]):
+        with pytest.raises(ValueError, match=r"labels .* do not fit scores \(2, 3, 5, 4\)"):
+            loss(wrong, scores)
+    with pytest.raises(ValueError, match=r"accepted are labels \[N, H, W\] and scores \[N, H, W"):
+        loss(labels[0], scores[0])
+
+
+@pytest.mark.parametrize("loss", [losses.mse_one_hot, losses.softmax_cross_entropy])
+@pytest.mark.parametrize("weights", [(1, 2), (1, 1, 1, -1), (1, 1, 1, float("nan")), ("1",) * 4])
+def test_weights_that_are_not_one_a_class_are_named(loss: losses.Loss, weights: Any) -> None:
+    with pytest.raises(ValueError, match=r"class_weights are .*; accepted are 4 numbers from 0"):
+        loss(*_batch(), class_weights=weights)
 
 
 @pytest.mark.parametrize("loss", [losses.mse_one_hot, losses.softmax_cross_entropy])

@@ -15,6 +15,10 @@ def test_nothing_is_offered_where_nothing_is_near() -> None:
     )
 
 
+def test_capitals_do_not_matter() -> None:
+    assert did_you_mean("integer", ("FLOAT", "INTEGER")) == " (did you mean 'INTEGER'?)"
+
+
 def test_a_hint_inside_a_sentence() -> None:
     assert did_you_mean("trian", ("val", "train")) == " (did you mean 'train'?)"
     assert did_you_mean("xyz", ("val", "train")) == ""

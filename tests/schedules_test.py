@@ -1,5 +1,7 @@
 """Schedules: exact values at every step, and what Keras does with them."""
 
+from typing import Any
+
 import keras
 import numpy as np
 import pytest
@@ -21,6 +23,13 @@ def test_without_boundaries_the_rate_is_constant() -> None:
     schedule = Halvings(0.0625)
     assert [float(schedule(step)) for step in (0, 10**6)] == [0.0625, 0.0625]
     assert schedule.values() == (0.0625,)
+
+
+def test_numbers_of_numpy_become_python_s() -> None:
+    schedule = Halvings(np.float32(0.5), np.array([3, 9]))  # type: ignore[arg-type]
+    assert schedule == Halvings(0.5, (3, 9))
+    kept = (schedule.peak, *schedule.boundaries)
+    assert [type(value) for value in kept] == [float, int, int]  # as JSON needs them
 
 
 def test_values_are_all_it_takes() -> None:
@@ -75,8 +84,10 @@ def test_a_rate_that_is_not_positive_is_refused(peak: float) -> None:
         Halvings(peak)
 
 
-@pytest.mark.parametrize("steps", [(0,), (-3, 4), (5, 5), (7, 2), (1.5,), ("3",), (True, 2)])
-def test_steps_that_do_not_ascend_are_refused(steps: tuple[int, ...]) -> None:
+@pytest.mark.parametrize(
+    "steps", [(0,), (-3, 4), (5, 5), (7, 2), (1.5,), ("3",), (True, 2), 3, None, "30", {3, 4}]
+)
+def test_steps_that_do_not_ascend_are_refused(steps: Any) -> None:
     with pytest.raises(ValueError, match=r"boundaries=.*integer steps .*ascending"):
         Halvings(0.1, steps)
     with pytest.raises(ValueError, match=r"warmup=.*integer steps .*ascending"):

@@ -3,6 +3,9 @@
 N images of H x W pixels and C classes; V is the set of *valid* pixels, those whose label is not the
 ignore label, over the whole batch. A batch without a valid pixel has loss 0 and gradient 0.
 
+A label that is neither a class nor the ignore label has no loss: the whole loss is then NaN, which
+the training loop reports (cross entropy on a CPU is refused by TensorFlow, with the label).
+
 Both losses are means over V. With `class_weights` w, one a class, they are weighted means: pixel p
 counts w[y_p] times, and the sum of the weights takes the place of |V|.
 """
@@ -10,6 +13,7 @@ counts w[y_p] times, and the sum of the weights takes the place of |V|.
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Sequence
 
 import tensorflow as tf
@@ -40,11 +44,17 @@ def mse_one_hot(
 
     Returns:
         float32 scalar.
+
+    Raises:
+        ValueError: The shapes do not fit, or the weights are not one number from 0 a class.
     """
+    _check(labels, scores, class_weights)
     labels = tf.cast(labels, tf.int32)
     scores = tf.cast(scores, tf.float32)
     errors = tf.math.squared_difference(scores, tf.one_hot(labels, scores.shape[-1]))
-    return _mean(tf.reduce_mean(errors, axis=-1), labels, ignore, class_weights)
+    known = (labels >= 0) & (labels < scores.shape[-1])
+    values = tf.where(known, tf.reduce_mean(errors, axis=-1), float("nan"))
+    return _mean(values, labels, ignore, class_weights)
 
 
 def softmax_cross_entropy(
@@ -67,7 +77,11 @@ def softmax_cross_entropy(
 
     Returns:
         float32 scalar.
+
+    Raises:
+        ValueError: The shapes do not fit, or the weights are not one number from 0 a class.
     """
+    _check(labels, logits, class_weights)
     labels = tf.cast(labels, tf.int32)
     losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
         labels=tf.where(labels != ignore, labels, 0), logits=tf.cast(logits, tf.float32)
@@ -96,6 +110,25 @@ _LOSSES: dict[str, Loss] = {
     "mse_one_hot": mse_one_hot,
     "softmax_cross_entropy": softmax_cross_entropy,
 }
+
+
+def _check(labels: tf.Tensor, scores: tf.Tensor, class_weights: Sequence[float] | None) -> None:
+    """Refuses shapes that are no batch of label and score maps, and weights that are none."""
+    truth, guess = tf.TensorShape(labels.shape), tf.TensorShape(scores.shape)
+    fits = guess.rank in (None, 4) and (guess.rank is None or guess[:-1].is_compatible_with(truth))
+    if not fits:
+        raise ValueError(
+            f"labels {truth} do not fit scores {guess}; accepted are labels [N, H, W] and scores "
+            "[N, H, W, C]."
+        )
+    if class_weights is None:
+        return
+    right = all(isinstance(one, int | float) and 0 <= one < math.inf for one in class_weights)
+    if not right or (guess.rank and len(class_weights) != guess[-1]):
+        raise ValueError(
+            f"class_weights are {tuple(class_weights)}; accepted are {guess[-1] or 'C'} numbers "
+            "from 0, one a class."
+        )
 
 
 def _mean(

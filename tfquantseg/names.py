@@ -8,7 +8,9 @@ from collections.abc import Iterable
 
 def closest(received: str, accepted: Iterable[str]) -> str | None:
     """Returns the accepted name that is most like the received one, None if none is like it."""
-    found = difflib.get_close_matches(received, list(accepted), n=1, cutoff=0.6)
+    names = list(accepted)
+    alike = [name for name in names if name.casefold() == received.casefold()]
+    found = alike or difflib.get_close_matches(received, names, n=1, cutoff=0.6)
     return found[0] if found else None
 
 

@@ -10,9 +10,11 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 
@@ -43,18 +45,12 @@ class Halvings(keras.optimizers.schedules.LearningRateSchedule):
 
     def __post_init__(self) -> None:
         """Refuses what is no learning rate and steps out of order."""
-        number = isinstance(self.peak, int | float) and not isinstance(self.peak, bool)
-        if not (number and self.peak > 0 and math.isfinite(self.peak)):
+        number = isinstance(self.peak, int | float | np.floating | np.integer)
+        if not number or isinstance(self.peak, bool) or not 0 < self.peak < math.inf:
             raise ValueError(f"peak={self.peak!r} is not accepted; give a positive learning rate.")
+        object.__setattr__(self, "peak", float(self.peak))
         for name in ("boundaries", "warmup"):
-            steps = tuple(getattr(self, name))  # A configuration file may hold a list.
-            integers = all(isinstance(step, int) and not isinstance(step, bool) for step in steps)
-            if not integers or any(b <= a for a, b in itertools.pairwise((0, *steps))):
-                raise ValueError(
-                    f"{name}={steps} are not accepted; give integer steps from 1 in ascending "
-                    "order."
-                )
-            object.__setattr__(self, name, steps)
+            object.__setattr__(self, name, _ascending(name, getattr(self, name)))
         if self.warmup and self.boundaries and self.warmup[-1] >= self.boundaries[0]:
             raise ValueError(
                 f"warmup={self.warmup} does not end before boundaries={self.boundaries} begin; "
@@ -86,3 +82,17 @@ class Halvings(keras.optimizers.schedules.LearningRateSchedule):
             "boundaries": list(self.boundaries),
             "warmup": list(self.warmup),
         }
+
+
+def _ascending(name: str, steps: Any) -> tuple[int, ...]:
+    """Steps as a tuple of Python's integers; a configuration file may hold a list of them."""
+    listed: list[Any] = list(steps) if isinstance(steps, Sequence | np.ndarray) else [None]
+    integers = all(
+        isinstance(step, int | np.integer) and not isinstance(step, bool) for step in listed
+    )
+    if not integers or any(b <= a for a, b in itertools.pairwise((0, *listed))):
+        raise ValueError(
+            f"{name}={steps!r} are not accepted; give integer steps from 1 in ascending order, "
+            "(step, ...)."
+        )
+    return tuple(map(int, listed))

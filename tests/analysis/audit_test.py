@@ -12,7 +12,7 @@ from tfquantseg.analysis import audit, golden
 from tfquantseg.layers import QuantConv2D
 from tfquantseg.numerics import Quantized
 from tfquantseg.optimizer import IntegerSGD
-from tfquantseg.policy import FLOAT, INTEGER, PAPER_FCN, Rules
+from tfquantseg.policy import FLOAT, INTEGER, PAPER_DEEPLAB, PAPER_FCN, Rules
 from tfquantseg.transform import quantize
 
 
@@ -155,6 +155,16 @@ def test_golden_vectors_reproduce_a_gradient(tmp_path) -> None:
     # G is rounded to one of its two neighbours: less than one step away.
     assert np.abs(g["integers"] * g["step"] - bias_gradient).max() <= g["step"]
     assert a["integers"].shape == (2, 8, 8, 8)
+
+
+def test_golden_vectors_hold_the_error_inside_batch_norm() -> None:
+    """The paper quantizes E2 at x_hat, which no convolution receives (Eq 16)."""
+    taps = _audit(quantize(_network(), PAPER_DEEPLAB), with_taps=True).taps
+    integers = taps["first_bn/E2"]["integers"]
+    assert np.array_equal(integers, np.round(integers)) and taps["first_bn/E2"]["step"] > 0
+    assert 2**7 < np.abs(integers).max() < 2**15  # 16 bits
+    convolution = taps["first/E2"]["integers"]  # the letter of the paper leaves it float32
+    assert not np.array_equal(convolution, np.round(convolution))
 
 
 def test_golden_does_not_overwrite(tmp_path) -> None:

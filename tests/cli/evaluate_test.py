@@ -43,7 +43,9 @@ def test_scales_that_do_not_exist(tmp_path: Path, capsys: pytest.CaptureFixture[
 def test_a_config_that_is_no_recipe(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"seed": 0}))
     shown = _error(capsys, f"--workdir={tmp_path}")
-    assert shown.startswith(f"Error: {tmp_path}/config.json holds no config (The config has no key")
+    assert shown.startswith(
+        f"Error: {tmp_path}/config.json holds no config of this version (The config has no key"
+    )
 
 
 def test_a_file_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -58,7 +58,7 @@ def test_home(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("", "The name of an image is empty"),
         ("none.png", "There is no file or folder /.*/none.png; give one"),
         ("*.gif", r"No file matches '\*\.gif' in /"),
-        ("empty", r"no image in empty, only 0 other entries; accepted endings are \.bmp"),
+        ("empty", r"no image in empty, which is empty; accepted endings are \.bmp"),
         ("*.txt", r"no image in \*\.txt, only 1 other entries"),
     ],
 )

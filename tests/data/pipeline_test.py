@@ -220,6 +220,8 @@ def test_steps_per_epoch_counts_whole_batches() -> None:
         ({"fit": "stretch"}, "fit='stretch' is not known; accepted are 'crop' and 'resize'"),
         ({"size": None}, r"size=None is not accepted in training; give \(height, width\)"),
         ({"size": (0, 4)}, r"size=\(0, 4\) is not accepted"),
+        ({"size": (4.5, 4)}, r"size=\(4.5, 4\) is not accepted in training; .* integers from 1"),
+        ({"batch": 1.5}, "batch=1.5 is not accepted; give an integer from 1"),
         ({"size": (4,), "training": False}, r"size=\(4,\) is not accepted in evaluation"),
         ({"batch": 0}, "batch=0 is not accepted; give an integer from 1"),
         ({"batch": 7}, "Batch 7 does not fit 6 examples"),

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from tfquantseg.models.preprocessing import PREPROCESSINGS, Preprocessing
+from tfquantseg.models.preprocessing import PREPROCESSINGS, Preprocessing, find_preprocessing
 
 _SHIFTED = Preprocessing(order="bgr", mean=(90.0, 110.0, 140.0), deviation=(50.0, 60.0, 70.0))
 
@@ -71,5 +71,31 @@ def test_bad_fields_are_refused() -> None:
         Preprocessing(order="rbg", mean=(0, 0, 0))  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"3 channels, got \(0, 0\)"):
         Preprocessing(order="rgb", mean=(0, 0))  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match=r"positive, got \(1, 0, 1\)"):
+    with pytest.raises(ValueError, match=r"positive, got \(1.0, 0.0, 1.0\)"):
         Preprocessing(order="rgb", mean=(0, 0, 0), deviation=(1, 0, 1))
+
+
+def test_a_recipe_gives_the_fields() -> None:
+    fields = {"order": "rgb", "mean": [187.4, 180.5, 167.7], "deviation": (63.75,) * 3}
+    found = find_preprocessing(fields)
+    mean = (187.4, 180.5, 167.7)
+    assert found == Preprocessing(order="rgb", mean=mean, deviation=(63.75,) * 3)
+    assert find_preprocessing(found) is found
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"order": "rgb", "means": (1, 2, 3)}, "'means'; accepted: .*Did you mean 'mean'?"),
+        ({"mean": (1, 2, 3)}, "needs the fields order and mean, received {'mean'"),
+        ({"order": "rgb", "mean": (1, 2)}, r"mean must have one value for each .* got \(1, 2\)"),
+        ({"order": "rgb", "mean": 3}, "mean must have one value for each .* got 3"),
+        ({"order": "rgb", "mean": ("1",) * 3}, "mean must have one value for each"),
+        ({"order": "rgb", "mean": (1, 2, float("nan"))}, "mean must have one value for each"),
+    ],
+)
+def test_fields_that_are_no_preprocessing_are_named(
+    fields: dict[str, object], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        find_preprocessing(fields)

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 
+import numpy as np
 import pytest
 
 from tfquantseg.numerics import Scaled, Uniform
@@ -40,6 +41,11 @@ def test_bits_that_no_grid_has(field, bits):
 @pytest.mark.parametrize("bits", [2, 22])
 def test_bits_that_every_grid_has(field, bits):
     assert getattr(dataclasses.replace(INTEGER, **{field: bits}), field) == bits
+
+
+def test_numbers_of_numpy_become_python_s():
+    policy = dataclasses.replace(INTEGER, k_W=np.int64(4), W_limit=np.float64(2), G_gain=0.5)
+    assert json.loads(json.dumps(policy.to_dict())) == policy.to_dict()  # as files need them
 
 
 @pytest.mark.parametrize("field", ["k_V", "k_lr"])
@@ -89,9 +95,23 @@ def test_a_fixed_limit_is_a_power_of_two(field, limit):
 
 
 @pytest.mark.parametrize("field", ["W_limit", "bias_limit", "BN_limit"])
-@pytest.mark.parametrize("limit", [0.25, 1.0, 16.0])
+@pytest.mark.parametrize("limit", [0.25, 1.0, 16.0, 4])
 def test_fixed_limits(field, limit):
-    assert getattr(dataclasses.replace(INTEGER, **{field: limit}), field) == limit
+    kept = getattr(dataclasses.replace(INTEGER, **{field: limit}), field)
+    assert kept == limit and isinstance(kept, float)  # layers tell one limit from many by its type
+
+
+@pytest.mark.parametrize("field", ["W_limit", "bias_limit", "BN_limit"])
+@pytest.mark.parametrize("limit", [(1.0, 2.0), True, None])
+def test_a_policy_has_one_limit_for_all_layers(field, limit):
+    with pytest.raises(ValueError, match=rf"{field} must be a power of two or one of"):
+        dataclasses.replace(INTEGER, **{field: limit})
+
+
+@pytest.mark.parametrize("name", ["", None, 8])
+def test_a_name_is_text(name):
+    with pytest.raises(ValueError, match=rf"a policy's name must be a string, received {name!r}"):
+        dataclasses.replace(INTEGER, name=name)
 
 
 @pytest.mark.parametrize("name", presets())

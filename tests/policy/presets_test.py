@@ -132,3 +132,37 @@ def test_a_table_says_where_the_authors_differ():
     assert "E1          8  step max/128, max a power of two, clipped at 1" in table
     assert "scale dropped, Eq 18, times 0.0078125, not clipped, in the optimizer" in table
     assert "bias       24  dropped" in table
+
+
+def test_a_preset_with_other_values_of_some_fields():
+    changed = preset("INTEGER k_W=4 E1_clip=1 step=max/128 G_rescale=False k_mu=None W_limit=2")
+    assert changed == dataclasses.replace(
+        INTEGER,
+        name="INTEGER k_W=4 E1_clip=1 step=max/128 G_rescale=False k_mu=None W_limit=2",
+        k_W=4,
+        E1_clip="1",
+        step="max/128",
+        G_rescale=False,
+        k_mu=None,
+        W_limit=2.0,
+    )
+    assert preset("INTEGER ") == INTEGER
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("INTEGER k_w=4", r"no field 'k_w' \(did you mean 'k_W'\?\)"),
+        ("INTEGER k_W=1", r"'INTEGER k_W=1': k_W: bits must be .* received 1"),
+        ("INTEGER k_W=4,", r"k_W: bits must be an integer from 2 to 24, received \(4,\)"),
+        ("INTEGER norm=l3", r"norm must be one of l1, l2, received 'l3'"),
+        ("INTEGER k_W", r"'k_W' is no change of a choice; write FIELD=VALUE, such as k_W=4"),
+        ("INTEGER name=mine", r"'name=mine' is no change of a choice"),
+        ("INTEGER k_W=4 k_W=8", r"k_W is changed twice"),
+        ("integer k_W=4", r"no preset is called 'integer' \(did you mean 'INTEGER'\?\)"),
+        (" ", r"no preset is called ''"),
+    ],
+)
+def test_a_change_that_no_policy_has(text, message):
+    with pytest.raises(ValueError, match=message):
+        preset(text)

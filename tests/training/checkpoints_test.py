@@ -16,8 +16,6 @@ from tfquantseg.training import checkpoints
 
 CONFIG = {"seed": 0}
 
-# Keras 3.15 converts its variables in a way that NumPy 2 is going to refuse.
-
 
 def _built(width: int = 3) -> tuple[keras.Model, IntegerSGD]:
     keras.utils.clear_session()
@@ -126,6 +124,17 @@ def test_another_config_is_refused(tmp_path: Path) -> None:
     newest = checkpoints.find(tmp_path, "last")
     with pytest.raises(ValueError, match=r"config.seed is 0 there and 1 in this run"):
         checkpoints.restore(newest, *_built(), {"seed": 1})
+
+
+def test_a_checkpoint_of_before_a_key_existed_is_gone_on_with(tmp_path: Path) -> None:
+    path = _save(tmp_path, 1)
+    about = json.loads((path / "checkpoint.json").read_text())
+    assert "class_balance" not in about["config"]
+    newest = checkpoints.find(tmp_path, "last")
+    later = {"seed": 0, "class_balance": 0.0}
+    checkpoints.restore(newest, *_built(), later)
+    with pytest.raises(ValueError, match=r"config.class_balance is 0.0 there and 0.5 in this run"):
+        checkpoints.restore(newest, *_built(), {**later, "class_balance": 0.5})
 
 
 def test_other_names_are_left_alone(tmp_path: Path) -> None:

@@ -19,8 +19,6 @@ from tfquantseg.training import checkpoints, log
 from tfquantseg.training.evaluation import Evaluation, Evaluator, load_model
 from tfquantseg.training.loop import train
 
-# Keras 3.15 converts its variables in a way that NumPy 2 is going to refuse.
-
 _RUN = """
 import pathlib, sys
 from tests.training.tiny import config

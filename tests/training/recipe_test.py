@@ -1,5 +1,6 @@
 """Keys of a config, and where two configs differ."""
 
+import copy
 from typing import Any
 
 import pytest
@@ -50,6 +51,15 @@ def test_a_missing_key_is_named() -> None:
     del wrong.data.fit
     with pytest.raises(ValueError, match=r"no key 'data.fit'"):
         recipe.check(wrong)
+
+
+def test_keys_that_came_later_get_what_runs_did_before() -> None:
+    older = recipe.plain(config())
+    del older["class_balance"], older["optimizer"]["warmup"]
+    kept = copy.deepcopy(older)
+    completed = recipe.completed(older)
+    assert completed == recipe.plain(config()) and older == kept
+    assert recipe.completed({"optimizer": 3}) == {"optimizer": 3, "class_balance": 0.0}
 
 
 def test_keys_of_model_and_data_options_are_free() -> None:

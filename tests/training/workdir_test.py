@@ -91,6 +91,22 @@ def test_another_config_is_refused_with_all_that_differs(
     assert workdir.read_config(tmp_path) == CONFIG
 
 
+def test_a_directory_of_before_a_key_existed_is_read_and_gone_on_with(tmp_path: Path) -> None:
+    _claimed(tmp_path)
+    older = json.loads((tmp_path / "config.json").read_text())
+    for part, key in (
+        (older, "class_balance"),
+        (older["optimizer"], "warmup"),
+        (older["optimizer"], "factors"),
+    ):
+        del part[key]
+    (tmp_path / "config.json").write_text(json.dumps(older))
+    assert workdir.read_config(tmp_path) == CONFIG
+    _claimed(tmp_path)
+    with pytest.raises(ValueError, match=r"config.class_balance is 0.0 there and 0.5 now"):
+        _claimed(tmp_path, class_balance=0.5)
+
+
 def test_a_file_is_no_work_directory(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ValueError, match=r"file is a file; give a folder"):
@@ -123,5 +139,5 @@ def test_a_folder_without_config_is_no_work_directory(tmp_path: Path) -> None:
 def test_a_config_that_was_changed_is_named(tmp_path: Path) -> None:
     for text in (json.dumps(CONFIG)[:-5], "[]", json.dumps({**CONFIG, "seed": -1})):
         (tmp_path / "config.json").write_text(text)
-        with pytest.raises(ValueError, match=r"config.json holds no config \(.*; restore it"):
+        with pytest.raises(ValueError, match=r"holds no config of this version \(.*: restore it"):
             workdir.read_config(tmp_path)

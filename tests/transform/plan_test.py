@@ -8,7 +8,7 @@ from keras import layers
 
 from tests.transform import networks
 from tests.transform.networks import conv, network
-from tfquantseg.policy import FLOAT, INTEGER, PAPER_FCN, Policy, Rules
+from tfquantseg.policy import FLOAT, INTEGER, PAPER_FCN, Policy, Rules, preset
 from tfquantseg.transform import Plan, plan
 
 U_NET = """
@@ -225,3 +225,11 @@ def test_a_chain_longer_than_python_s_stack_is_planned() -> None:
         return layers.Concatenate()([x, conv(x, "side", 1, 1)])
 
     assert len(plan(network(body, channels=1), INTEGER).nodes) == 401
+
+
+def test_a_long_name_of_a_policy_keeps_the_columns() -> None:
+    policy = preset("INTEGER k_W=4 norm=l2")
+    lines = str(plan(network(networks.u_net), policy)).splitlines()
+    named = [line for line in lines if policy.name in line]
+    assert len({line.index(policy.name) + len(policy.name) for line in named}) == 1
+    assert lines[0].index("fused") == named[0].index(policy.name) + len(policy.name) + 1

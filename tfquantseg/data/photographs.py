@@ -55,9 +55,9 @@ def find(names: Sequence[str]) -> Found:
                 raise ValueError(_nothing(name, path))
         images = {each for each in found if each.is_file() and each.suffix.lower() in ENDINGS}
         if not images:
+            there = f"only {len(found)} other entries" if found else "which is empty"
             raise ValueError(
-                f"There is no image in {name}, only {len(found)} other entries; accepted endings "
-                f"are {', '.join(ENDINGS)}."
+                f"There is no image in {name}, {there}; accepted endings are {', '.join(ENDINGS)}."
             )
         for each in sorted(found):
             (files if each in images else others).setdefault(each.resolve(), each)

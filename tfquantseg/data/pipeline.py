@@ -11,7 +11,7 @@ an image enters a network on its integer grid.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import tensorflow as tf
@@ -41,7 +41,8 @@ def steps_per_epoch(examples: int, batch: int) -> int:
     """
     if not 1 <= batch <= examples:
         raise ValueError(
-            f"Batch {batch} does not fit {examples} examples; accepted are 1..{examples}."
+            f"Batch {batch} does not fit {examples} examples; accepted are 1..{examples}. Give a "
+            "smaller batch, or more examples."
         )
     return examples // batch
 
@@ -93,10 +94,11 @@ def batches(
     """
     if fit not in ("crop", "resize"):
         raise ValueError(f"fit={fit!r} is not known; accepted are 'crop' and 'resize'.")
-    if (training and size is None) or (size is not None and (len(size) != 2 or min(size) < 1)):
+    sides = [] if size is None else list(size)
+    if (training and size is None) or (sides and not _is_size(sides)):
         where = "training" if training else "evaluation"
         raise ValueError(
-            f"size={size} is not accepted in {where}; give (height, width), each from 1."
+            f"size={size} is not accepted in {where}; give (height, width), integers from 1."
         )
     for name, value, least in (
         ("batch", batch, 1),
@@ -104,7 +106,7 @@ def batches(
         ("seed", seed, 0),
         ("epoch", epoch, 0),
     ):
-        if value < least:
+        if not _is_integer(value, least):
             raise ValueError(f"{name}={value} is not accepted; give an integer from {least}.")
     steps = steps_per_epoch(len(data), batch) if training else -(-len(data) // batch)
     if not 0 <= start_step <= steps:
@@ -126,10 +128,10 @@ def batches(
 
     def decode(index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         image, label = tf.numpy_function(example, [index], [tf.uint8, tf.uint8])
-        sides: list[int | None] = [None, None]
+        shape: list[int | None] = [None, None]
         if size is not None and (training or fit == "resize"):
-            sides = [side + -side % multiple for side in size]
-        return tf.ensure_shape(image, [*sides, 3]), tf.ensure_shape(label, sides)
+            shape = [side + -side % multiple for side in size]
+        return tf.ensure_shape(image, [*shape, 3]), tf.ensure_shape(label, shape)
 
     order = np.arange(len(data))
     if training:
@@ -146,6 +148,15 @@ def batches(
         lambda images, labels: (tf.cast(images, tf.float32), tf.cast(labels, tf.int32)),
         num_parallel_calls=tf.data.AUTOTUNE,
     ).prefetch(2)
+
+
+def _is_integer(value: Any, least: int) -> bool:
+    integer = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    return integer and bool(value >= least)
+
+
+def _is_size(sides: list[int]) -> bool:
+    return len(sides) == 2 and all(_is_integer(side, 1) for side in sides)
 
 
 def _random(purpose: int, seed: int, epoch: int, index: int | np.int64) -> np.random.Generator:

@@ -7,7 +7,8 @@ image bilinearly.
 """
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import keras
 from keras import initializers, layers
@@ -29,7 +30,7 @@ def deeplabv3_resnet50(
     version: str = "v1",
     width: int = 64,
     encoder: str | None = None,
-    preprocessing: str | Preprocessing | None = None,
+    preprocessing: str | Preprocessing | Mapping[str, Any] | None = None,
     seed: int = 0,
 ) -> keras.Model:
     """Builds DeepLabv3 with a ResNet-50 encoder.
@@ -50,7 +51,7 @@ def deeplabv3_resnet50(
         encoder: None for random weights, `"imagenet"`, which keras.applications downloads, or the
             path of an `.h5` or `.keras` file of its ResNet-50. Needs width 64.
         preprocessing: what the images of a local file's encoder went through: a `Preprocessing`,
-            or the name of a usual one; by default that of keras.applications.
+            its fields, or the name of a usual one; by default that of keras.applications.
         seed: of the initial weights.
 
     Returns:

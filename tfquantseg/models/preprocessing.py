@@ -15,9 +15,13 @@ square, against the ring's own) and nothing else there; after conv5_3 it is 3 % 
 """
 
 import dataclasses
-from typing import Literal
+import math
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import numpy as np
+
+from tfquantseg.names import unknown_name
 
 _CENTRE = 128.0  # the byte that the models map to 0
 _RANGE = 128.0  # bytes that they map to 1
@@ -42,14 +46,15 @@ class Preprocessing:
     deviation: tuple[float, float, float] = (1.0, 1.0, 1.0)
 
     def __post_init__(self) -> None:
-        """Checks the three fields."""
+        """Checks the three fields, and keeps sequences as tuples."""
         if self.order not in ("rgb", "bgr"):
             raise ValueError(f"order must be 'rgb' or 'bgr', got {self.order!r}.")
         for name, values in (("mean", self.mean), ("deviation", self.deviation)):
-            if len(values) != 3:
+            if not _are_three_numbers(values):
                 raise ValueError(
                     f"{name} must have one value for each of 3 channels, got {values}."
                 )
+            object.__setattr__(self, name, tuple(map(float, values)))
         if min(self.deviation) <= 0:
             raise ValueError(f"deviation must be positive, got {self.deviation}.")
 
@@ -74,6 +79,12 @@ class Preprocessing:
         )
 
 
+def _are_three_numbers(values: Any) -> bool:
+    if not isinstance(values, list | tuple) or len(values) != 3:
+        return False
+    return all(isinstance(value, int | float) and math.isfinite(value) for value in values)
+
+
 PREPROCESSINGS = {
     "caffe": Preprocessing(order="bgr", mean=(103.939, 116.779, 123.68)),
     "torch": Preprocessing(
@@ -88,17 +99,29 @@ Those of `keras.applications`' VGG16 and ResNet50, of torchvision, of ResNet50V2
 """
 
 
-def find_preprocessing(given: str | Preprocessing) -> Preprocessing:
-    """Returns a preprocessing as it is, or the one of `PREPROCESSINGS` that has this name.
+def find_preprocessing(given: str | Preprocessing | Mapping[str, Any]) -> Preprocessing:
+    """Returns a preprocessing as it is, of its fields, or of its name in `PREPROCESSINGS`.
+
+    Args:
+        given: one of the three; a recipe gives the fields, as in ``{"order": "rgb", "mean":
+            (187.4, 180.5, 167.7), "deviation": (63.75, 63.75, 63.75)}``.
 
     Raises:
-        ValueError: The name is not known.
+        ValueError: The name or a field is not known, or a field is missing or not accepted.
     """
     if isinstance(given, Preprocessing):
         return given
+    if isinstance(given, Mapping):
+        fields = [field.name for field in dataclasses.fields(Preprocessing)]
+        for name in given:
+            if name not in fields:
+                raise unknown_name("field of a preprocessing", name, fields)
+        if "order" not in given or "mean" not in given:
+            raise ValueError(f"A preprocessing needs the fields order and mean, received {given}.")
+        return Preprocessing(**given)
     if given not in PREPROCESSINGS:
         raise ValueError(
-            f"Unknown preprocessing {given!r}; accepted: {', '.join(PREPROCESSINGS)}, or a "
-            "Preprocessing."
+            f"Unknown preprocessing {given!r}; accepted: {', '.join(PREPROCESSINGS)}, a "
+            "Preprocessing, or its fields."
         )
     return PREPROCESSINGS[given]

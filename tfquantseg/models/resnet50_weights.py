@@ -14,6 +14,8 @@ them (`norm_scale.py`).
 """
 
 import pathlib
+from collections.abc import Mapping
+from typing import Any
 
 import keras
 import numpy as np
@@ -31,7 +33,7 @@ def load(
     source: str,
     *,
     version: str,
-    preprocessing: str | Preprocessing | None = None,
+    preprocessing: str | Preprocessing | Mapping[str, Any] | None = None,
 ) -> None:
     """Gives a model's encoder pretrained weights.
 

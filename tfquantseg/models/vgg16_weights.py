@@ -13,6 +13,7 @@ import importlib.metadata
 import pathlib
 import re
 from collections.abc import Mapping
+from typing import Any
 
 import h5py
 import keras
@@ -40,7 +41,9 @@ def layer_names() -> tuple[str, ...]:
     )
 
 
-def read(source: str, preprocessing: str | Preprocessing | None = None) -> Weights:
+def read(
+    source: str, preprocessing: str | Preprocessing | Mapping[str, Any] | None = None
+) -> Weights:
     """Reads VGG16's convolutions, its preprocessing folded into conv1_1.
 
     Args:

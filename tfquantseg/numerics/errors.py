@@ -239,7 +239,7 @@ def quantize_error(x: tf.Tensor, grid: Scaled, name: str = "error") -> tf.Tensor
     Args:
         x: float32 tensor of any shape.
         grid: the grid of the error.
-        name: the layer's name.
+        name: the layer's name; the error's pair is tapped as name/E2.
 
     Returns:
         x.
@@ -250,7 +250,8 @@ def quantize_error(x: tf.Tensor, grid: Scaled, name: str = "error") -> tf.Tensor
     def act(x: tf.Tensor) -> tuple[Any, Callable[..., Any]]:
         def gradient(error: tf.Tensor) -> tf.Tensor:
             with as_forward(ops):
-                return encode_error(error, grid, name).product()
+                pair = tap_rounding(error, encode_error(error, grid, name), name, "E2")
+            return tap(pair, name, "E2").product()
 
         return tf.identity(x), gradient
 

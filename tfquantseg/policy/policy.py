@@ -5,6 +5,7 @@ batch norm or at a convolution's output, G gradient of a weight, U update of a w
 norm's mu, sigma, x_hat, gamma and beta. ``k_X = None`` leaves X in float32.
 """
 
+import ast
 import dataclasses
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -144,7 +145,9 @@ class Policy:
     decay: Literal["in_G", "off"] = "in_G"
 
     def __post_init__(self) -> None:
-        """Checks every field, by building the grids that it names."""
+        """Checks every field, by building the grids that it names; keeps plain numbers."""
+        if not isinstance(self.name, str) or not self.name:
+            raise ValueError(f"a policy's name must be a string, received {self.name!r}.")
         for field, accepted in _CHOICES.items():
             received = getattr(self, field)
             if received not in accepted:
@@ -154,16 +157,21 @@ class Policy:
                 )
         for field, fits in _FITS.items():
             received = getattr(self, field)
-            if isinstance(received, str) and received not in fits:
+            number = isinstance(received, int | float) and not isinstance(received, bool)
+            if not number and received not in fits:
                 raise ValueError(
                     f"policy {self.name!r}: {field} must be a power of two or one of "
-                    f"{', '.join(fits)}, received {received!r}{did_you_mean(received, fits)}."
+                    f"{', '.join(fits)}, received {received!r}{did_you_mean(str(received), fits)}."
                 )
+            if number:
+                object.__setattr__(self, field, float(received))
         for name, value in self._grids():
             try:
                 Uniform(8, value) if name in _FITS else Uniform(value)
             except ValueError as error:
                 raise ValueError(f"policy {self.name!r}: {name}: {error}") from None
+            if name not in _FITS:
+                object.__setattr__(self, name, int(value))
         for field, grid in (("k_G or G_gain", self.G), ("k_E1", self.E1), ("k_E2", self.E2)):
             try:
                 grid()
@@ -184,6 +192,32 @@ class Policy:
     def is_float(self) -> bool:
         """Whether nothing is quantized, so that the float layers stay as they are."""
         return all(getattr(self, k) is None for k in ("k_W", "k_A", "k_E1", "k_E2", "k_G", "k_U"))
+
+    def changed(self, changes: str) -> "Policy":
+        """Returns this policy with other values of some fields, as a recipe or command gives them.
+
+        Example:
+            >>> preset("INTEGER").changed("k_W=4 norm=l2").k_W
+            4
+
+        Args:
+            changes: ``FIELD=VALUE``, separated by spaces; None leaves bits in float32.
+
+        Raises:
+            ValueError: an unknown field, with the nearest name; a value that it does not accept.
+        """
+        given: dict[str, Any] = {}
+        for change in changes.split():
+            field, is_assignment, text = change.partition("=")
+            if not is_assignment or field == "name":
+                raise ValueError(
+                    f"policy {self.name!r}: {change!r} is no change of a choice; write "
+                    "FIELD=VALUE, such as k_W=4, with spaces between several."
+                )
+            if field in given:
+                raise ValueError(f"policy {self.name!r}: {field} is changed twice; give it once.")
+            given[field] = _value(field, text)
+        return Policy.from_dict({**self.to_dict(), "name": f"{self.name} {changes}", **given})
 
     def W(self, limit: float | tuple[float, ...], axis: int | tuple[int, ...]) -> Uniform | None:
         """Returns the grid of a weight with these limits along this axis (Eq 8)."""
@@ -324,3 +358,13 @@ class Policy:
         if grid is None:
             return None
         return dataclasses.replace(grid, clip=clip, stochastic=self.E_rounding == "stochastic")
+
+
+def _value(field: str, text: str) -> Any:
+    """A field's value as a command line gives it: one of its words, a number, True, False, None."""
+    if text in (*_CHOICES.get(field, ()), *_FITS.get(field, ())):
+        return text
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text

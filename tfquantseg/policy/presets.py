@@ -110,17 +110,24 @@ def presets() -> tuple[str, ...]:
 def preset(name: str) -> Policy:
     """Returns the preset of this name; print it to see its choices.
 
+    Example:
+        >>> preset("INTEGER k_W=4 W_limit=per_tensor").k_W
+        4
+
     Args:
-        name: one of `presets()`. "INTEGER" is the default, 8-bit integers in every product of
-            every convolution; "FLOAT" quantizes nothing; names with PAPER are the letter of the
-            paper, those with AUTHORS what its authors' code does.
+        name: one of `presets()`, and behind it, if wished, other values of some fields of `Policy`.
+            "INTEGER" is the default, 8-bit integers in every product of every convolution; "FLOAT"
+            quantizes nothing; names with PAPER are the letter of the paper, those with AUTHORS what
+            its authors' code does.
 
     Raises:
-        ValueError: no such preset, with the nearest name.
+        ValueError: no such preset or field, with the nearest name; a value that is not accepted.
     """
-    if name not in _PRESETS:
+    first, *changes = str(name).split(maxsplit=1) or [""]
+    if first not in _PRESETS:
         raise ValueError(
-            f"no preset is called {name!r}{did_you_mean(str(name), _PRESETS)}; "
+            f"no preset is called {first!r}{did_you_mean(first, _PRESETS)}; "
             f"there are {', '.join(_PRESETS)}."
         )
-    return _PRESETS[name]
+    policy = _PRESETS[first]
+    return policy.changed(changes[0]) if changes else policy

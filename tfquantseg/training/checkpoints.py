@@ -25,7 +25,7 @@ import keras
 import numpy as np
 
 from tfquantseg.training import whole
-from tfquantseg.training.recipe import differences
+from tfquantseg.training.recipe import completed, differences
 
 MODEL = "model.keras"
 _STATE = "state.npz"
@@ -210,8 +210,9 @@ def damaged(path: Path, error: Exception) -> ValueError:
 
 def _check_identity(checkpoint: Checkpoint, identity: dict[str, Any]) -> None:
     about = _about(checkpoint.path)
-    for part, here in identity.items():
-        for key, there, now in differences(about[part], here, part):
+    saved = {**about, "config": completed(about["config"])}
+    for part, here in {**identity, "config": completed(identity["config"])}.items():
+        for key, there, now in differences(saved[part], here, part):
             raise ValueError(
                 f"{checkpoint.path} is a checkpoint of another model: {key} is {there!r} there and "
                 f"{now!r} in this run. Remove it from the work directory, or give another "
@@ -262,6 +263,8 @@ def _about(path: Path) -> dict[str, Any]:
             raise ValueError(f"{_ABOUT} is of step {step!r}")
         if not isinstance(miou, float | int | None):
             raise ValueError(f"{_ABOUT} has a mIoU of {miou!r}")
+        if not isinstance(about["config"], dict):
+            raise ValueError(f"{_ABOUT} has no config")
     except (OSError, ValueError) as error:
         raise damaged(path, error) from error
     return about

@@ -44,7 +44,7 @@ def model(config: ConfigDict, classes: int) -> keras.Model:
     Raises:
         ValueError: The model, one of its arguments, or a rule is not known or does not fit.
     """
-    float_model = models.build(config.model.name, classes=classes, **config.model.args)
+    float_model = models.build(config.model.name, classes=classes, **config.model.args.to_dict())
     return quantize(float_model, rules(config))
 
 

@@ -7,6 +7,7 @@ the form in which a work directory and each checkpoint keep it.
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator
@@ -94,6 +95,12 @@ _ACCEPTED: dict[str, tuple[Callable[[Any], bool], str]] = {
     "keep": _POSITIVE,
 }
 KEYS = tuple(_ACCEPTED)
+_ADDED: dict[str, Any] = {
+    "optimizer.warmup": [],
+    "optimizer.factors": [],
+    "class_balance": 0.0,
+}
+"""Keys that recipes have not always had, with what runs did before; a new key belongs here too."""
 
 
 class Difference(NamedTuple):
@@ -126,6 +133,29 @@ def plain(config: ConfigDict) -> dict[str, Any]:
             "booleans, None, and tuples, lists and ConfigDicts of them."
         ) from error
     return as_json
+
+
+def completed(saved: dict[str, Any]) -> dict[str, Any]:
+    """A config that a run has saved, with the keys that did not exist then.
+
+    They get the values that say what such a run did, so that work directories stay readable and can
+    be gone on with.
+
+    Args:
+        saved: A plain config.
+
+    Returns:
+        A plain config; `saved` is left as it is.
+    """
+    whole = copy.deepcopy(saved)
+    for key, value in _ADDED.items():
+        *parents, last = key.split(".")
+        part: Any = whole
+        for name in parents:
+            part = part.get(name) if isinstance(part, dict) else None
+        if isinstance(part, dict):
+            part.setdefault(last, copy.deepcopy(value))
+    return whole
 
 
 def check(config: ConfigDict) -> None:

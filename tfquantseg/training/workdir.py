@@ -85,7 +85,7 @@ def claim(path: Path, config: dict[str, Any]) -> None:
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """The config with which a work directory was made.
+    """The config with which a work directory was made, with keys that came later filled in.
 
     Raises:
         FileNotFoundError: There is no work directory at `path`.
@@ -95,6 +95,7 @@ def read_config(path: Path) -> dict[str, Any]:
         config: dict[str, Any] = json.loads((path / CONFIG).read_text())
         if not isinstance(config, dict):
             raise ValueError("it is not an object of keys and values")
+        config = recipe.completed(config)
         recipe.check(ConfigDict(config))
     except (FileNotFoundError, NotADirectoryError):
         raise FileNotFoundError(
@@ -103,8 +104,9 @@ def read_config(path: Path) -> dict[str, Any]:
         ) from None
     except ValueError as error:
         raise ValueError(
-            f"{path / CONFIG} holds no config ({error}), so it was changed after the training "
-            "wrote it; restore it, or train in another --workdir."
+            f"{path / CONFIG} holds no config of this version ({error}). It was changed after the "
+            "training wrote it, or another version wrote it: restore it, use that version, or "
+            "train in another --workdir."
         ) from error
     return config
 

@@ -380,7 +380,8 @@ class Plan:
 
     def __str__(self) -> str:
         """Returns two tables: convolutions with their operands, and edges with their tensors."""
-        lines = [f"{'convolution':32} {'policy':12} {'fused':18} {'error':6} input step of"]
+        wide = max(12, *(len(policy.name) for policy in self._policies.values()))
+        lines = [f"{'convolution':32} {'policy':{wide}} {'fused':18} {'error':6} input step of"]
         for node in self.nodes.values():
             fused = "+".join(
                 part
@@ -392,17 +393,17 @@ class Plan:
             )
             edge = self._input_edge(node.call)
             lines.append(
-                f"{node.call.label:32} {node.policy.name:12} {fused or '-':18} "
+                f"{node.call.label:32} {node.policy.name:{wide}} {fused or '-':18} "
                 f"{node.error_grid:6} {edge.name}"
             )
-        lines += ["", f"{'edge':32} {'policy':12} {'E1':4} tensors on its step"]
+        lines += ["", f"{'edge':32} {'policy':{wide}} {'E1':4} tensors on its step"]
         for edge in self.edges:
             names = [
                 self.graph.producer(root.tensor).label + (" (requantized)" if root.at else "")
                 for root in edge.roots
             ]
             lines.append(
-                f"{edge.name:32} {edge.policy.name:12} "
+                f"{edge.name:32} {edge.policy.name:{wide}} "
                 f"{'yes' if any(root.quantizes_error for root in edge.roots) else '-':4} "
                 f"{', '.join(names)}"
             )
