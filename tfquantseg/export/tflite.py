@@ -16,6 +16,7 @@ from tfquantseg.export.aligned import ABOUT, AlignedBuffer, pack_model
 from tfquantseg.export.network import (
     Activation,
     Add,
+    ArgMax,
     Concatenate,
     Convolution,
     Crop,
@@ -31,6 +32,13 @@ from tfquantseg.export.network import (
 )
 
 Border = Literal["int8", "uint8"]
+
+NO_CLASSES_FOR_MEDIAPIPE = (
+    "MediaPipe takes the largest logit itself, and would read classes as logits without a word; "
+    "convert with logits for a file that takes bytes."
+)
+"""Why no file for MediaPipe ends in an argmax."""
+
 _ACTIVATIONS: dict[Activation, int] = {
     "linear": schema.ActivationFunctionType.NONE,
     "relu": schema.ActivationFunctionType.RELU,
@@ -42,6 +50,7 @@ _OPERATORS = schema.BuiltinOperator
 # The oldest TensorFlow whose runtime knows each version of an operator that is written here.
 _RUNTIMES = {
     (_OPERATORS.ADD, 2): (1, 14, 0),
+    (_OPERATORS.ARG_MAX, 2): (1, 14, 0),
     (_OPERATORS.AVERAGE_POOL_2D, 2): (1, 14, 0),
     (_OPERATORS.CONCATENATION, 2): (1, 14, 0),
     (_OPERATORS.CONV_2D, 3): (1, 14, 0),
@@ -73,11 +82,15 @@ def write_tflite(
             which `FileNetwork.about` reads.
 
     Returns:
-        The file: one input [1, H, W, 3], one output int8 [1, H', W', C], the logits.
+        The file: one input [1, H, W, 3], one output int8 [1, H', W', C], the logits; of a network
+        that gives classes int32 [1, H, W].
 
     Raises:
-        ValueError: a bias is larger than 32-bit sums allow.
+        ValueError: a bias is larger than 32-bit sums allow; or a file that takes bytes, which is
+            one for MediaPipe, was to give classes.
     """
+    if border == "uint8" and network.gives_classes:
+        raise ValueError(NO_CLASSES_FOR_MEDIAPIPE)
     return _Writer(network, border).content(about)
 
 
@@ -99,7 +112,7 @@ class _Writer:
         graph = schema.SubGraphT()
         graph.name = "main"
         graph.tensors, graph.operators = self._tensors, self._operators
-        graph.inputs, graph.outputs = [self._input], [self._index[self._network.logits.name]]
+        graph.inputs, graph.outputs = [self._input], [self._index[self._network.output.name]]
         model = schema.ModelT()
         model.version = 3
         model.description = f"tfquantseg {self._network.name}"
@@ -175,11 +188,12 @@ class _Writer:
     # Operators.
 
     def _operate(
-        self, code: int, version: int, inputs: list[int], output: Tensor, options: Any = None
+        self, code: int, version: int, inputs: list[int], output: Tensor | int, options: Any = None
     ) -> None:
         operator = schema.OperatorT()
         operator.opcodeIndex = self._codes.setdefault((code, version), len(self._codes))
-        operator.inputs, operator.outputs = inputs, [self._activations(output)]
+        made = output if isinstance(output, int) else self._activations(output)
+        operator.inputs, operator.outputs = inputs, [made]
         if options is not None:
             name = type(options).__name__.removesuffix("T")
             operator.builtinOptionsType = getattr(schema.BuiltinOptions, name)
@@ -320,6 +334,14 @@ class _Writer:
         inputs = [*self._inputs(operation), begin, size]
         self._operate(_OPERATORS.SLICE, 2, inputs, operation.output, schema.SliceOptionsT())
 
+    def _argmax(self, operation: ArgMax) -> None:
+        options = schema.ArgMaxOptionsT()
+        options.outputType = schema.TensorType.INT32
+        name, (height, width, _) = operation.output.name, operation.output.shape
+        inputs = [*self._inputs(operation), self._constant(f"{name}/axis", 3)]
+        self._index[name] = self._tensor(name, (1, height, width), schema.TensorType.INT32)
+        self._operate(_OPERATORS.ARG_MAX, 2, inputs, self._index[name], options)
+
 
 def _code(code: int, version: int) -> Any:
     operator = schema.OperatorCodeT()
@@ -341,4 +363,5 @@ _WRITE: dict[type[Operation], Callable[..., None]] = {
     Repeat: _Writer._repeat,
     Pad: _Writer._pad,
     Crop: _Writer._crop,
+    ArgMax: _Writer._argmax,
 }
