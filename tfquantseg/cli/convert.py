@@ -38,7 +38,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from absl import flags
 
-from tfquantseg.cli import command, convert_steps, file_size, runs
+from tfquantseg.cli import command, convert_steps, file_shape, runs
 
 if TYPE_CHECKING:
     import keras
@@ -68,16 +68,7 @@ def run() -> None:
 def _define(values: flags.FlagValues, argv: list[str]) -> None:
     del argv
     runs.define_workdir(values, required=True)
-    file_size.define(values)
-    flags.DEFINE_enum(
-        "logits",
-        "full",
-        ["full", "stride", "argmax"],
-        "Logits of the image's size; or as the network has them before its last resize, which is "
-        "then the host's: smaller, and what an Edge TPU can run to its end; or, in their place, "
-        "the class of each pixel.",
-        flag_values=values,
-    )
+    file_shape.define(values)
     convert_steps.define(values)
     flags.DEFINE_string(
         "split",
@@ -112,7 +103,7 @@ def _convert(values: flags.FlagValues) -> int:
     convert_steps.check(values)
     folder = Path(values.output) if values.output else Path(values.workdir) / "export"
     run = _load(values)
-    size = file_size.of(values, run.model, run.config, run.data)
+    size = file_shape.size_of(values, run.model, run.config, run.data)
     _network(values, run, size)  # What has no file is refused before the work.
     folder.mkdir(parents=True, exist_ok=True)
     before = _scores_before(values, run, size)
@@ -167,12 +158,9 @@ def _convert(values: flags.FlagValues) -> int:
 
 def _network(values: flags.FlagValues, run: _Run, size: tuple[int, int]) -> Network:
     """The model as it is now, frozen, with the output that was asked for."""
-    from tfquantseg.export import at_stride, freeze, with_argmax
+    from tfquantseg.export import freeze
 
-    network = freeze(run.model, *size)
-    if values.logits == "stride":
-        return at_stride(network)
-    return with_argmax(network) if values.logits == "argmax" else network
+    return file_shape.with_output(values, freeze(run.model, *size))
 
 
 def _write_uint8(folder: Path, network: Network, about: dict[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from tfquantseg.export.calibration import calibrate
 from tfquantseg.export.certificate import Certificate, certify
+from tfquantseg.export.draft import draft
 from tfquantseg.export.edgetpu import preflight
 from tfquantseg.export.edgetpu_compiler import Verdict, compiler_verdict
 from tfquantseg.export.edgetpu_report import Placed, Report
@@ -24,6 +25,7 @@ __all__ = [
     "calibrate",
     "certify",
     "compiler_verdict",
+    "draft",
     "freeze",
     "graph_of",
     "preflight",

@@ -1,4 +1,4 @@
-"""The flag `--size`: height and width of the image that a file takes."""
+"""The flags `--size` and `--logits`: what a file takes and returns."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ if TYPE_CHECKING:
     from ml_collections import ConfigDict
 
     from tfquantseg.data import SegmentationData
+    from tfquantseg.export import Network
 
 
 def define(values: flags.FlagValues) -> None:
-    """Defines `--size`."""
+    """Defines the flags."""
     flags.DEFINE_list(
         "size",
         None,
@@ -23,9 +24,31 @@ def define(values: flags.FlagValues) -> None:
         "image, padded as evaluation pads it.",
         flag_values=values,
     )
+    flags.DEFINE_enum(
+        "logits",
+        "full",
+        ["full", "stride", "argmax"],
+        "Logits of the image's size; or as the network has them before its last resize, which is "
+        "then the host's: smaller, and what an Edge TPU can run to its end; or, in their place, "
+        "the class of each pixel.",
+        flag_values=values,
+    )
 
 
-def of(
+def with_output(values: flags.FlagValues, network: Network) -> Network:
+    """The network with the output that `--logits` asks for.
+
+    Raises:
+        ValueError: It does not end in a resize, or its logits have not the image's size.
+    """
+    from tfquantseg.export import at_stride, with_argmax
+
+    if values.logits == "stride":
+        return at_stride(network)
+    return with_argmax(network) if values.logits == "argmax" else network
+
+
+def size_of(
     values: flags.FlagValues, model: keras.Model, config: ConfigDict, data: SegmentationData
 ) -> tuple[int, int]:
     """Height and width that were given, or that hold every image of a split.
