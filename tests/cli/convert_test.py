@@ -1,8 +1,10 @@
 """The command convert, on a network that was trained a few steps."""
 
+import contextlib
 import dataclasses
 import errno
 import hashlib
+import io
 import json
 import os
 import zipfile
@@ -39,12 +41,18 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_files_and_certificate(
-    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    out = tmp_path / "shipped"
-    assert convert.main(["convert", f"--workdir={trained}", f"--output={out}", "--images=2"]) == 0
-    printed = capsys.readouterr().out
+@pytest.fixture(scope="module")
+def converted(trained: Path) -> tuple[Path, str]:
+    """The folder of its files, and what convert printed."""
+    out, printed = trained.parent / "shipped", io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        argv = ["convert", f"--workdir={trained}", f"--output={out}", "--images=2"]
+        assert convert.main(argv) == 0
+    return out, printed.getvalue()
+
+
+def test_files_and_certificate(converted: tuple[Path, str]) -> None:
+    out, printed = converted
     assert "Every promise is kept." in printed
     assert f"Int8         {out}/model_int8.tflite (" in printed
     found = json.loads((out / "certificate.json").read_text())
@@ -71,10 +79,12 @@ def test_files_and_certificate(
 
 
 def test_a_file_is_evaluated_and_predicts(
-    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    trained: Path,
+    converted: tuple[Path, str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    out, scores = tmp_path / "shipped", tmp_path / "scores.json"
-    assert convert.main(["convert", f"--workdir={trained}", f"--output={out}", "--images=1"]) == 0
+    out, scores = converted[0], tmp_path / "scores.json"
     file = f"--model={out}/model_int8.tflite"
     assert evaluate.main(["evaluate", f"--workdir={trained}", file, f"--json={scores}"]) == 0
     found = json.loads(scores.read_text())
@@ -98,7 +108,10 @@ def test_a_file_is_evaluated_and_predicts(
 
 
 def test_steps_of_calibration_and_fine_tuning_at_them(
-    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    trained: Path,
+    converted: tuple[Path, str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     argv = ["convert", f"--workdir={trained}", f"--output={tmp_path}", "--images=1"]
     asked = ["--steps=percentile", "--calibration=3", "--finetune=1"]
@@ -121,9 +134,7 @@ def test_steps_of_calibration_and_fine_tuning_at_them(
         steps = [float(t.quantization.scale[0]) for t in tensors if b"/" not in t.name]
         return steps, [bytes(model.buffers[t.buffer].data) for t in weights]
 
-    running = tmp_path / "running"
-    assert convert.main([*argv[:2], f"--output={running}", "--images=1"]) == 0
-    (steps, weights), (others, kept) = map(steps_and_weights, (tmp_path, running))
+    (steps, weights), (others, kept) = map(steps_and_weights, (tmp_path, converted[0]))
     assert steps[0] == others[0] == 2**-7  # the image's
     assert all(one != other for one, other in zip(steps[1:], others[1:], strict=True))
     assert weights != kept
@@ -193,7 +204,8 @@ def test_a_broken_promise_leaves_no_model(
     monkeypatch.setattr(export, "write_tflite", forged)
     assert convert.main(argv) == convert.BROKEN_PROMISE
     assert "Promises are broken:" in capsys.readouterr().out
-    assert not list(tmp_path.glob("*.tflite"))
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"certificate.md", "certificate.png", "certificate.json"}
     assert not json.loads((tmp_path / "certificate.json").read_text())["weights_equal"]
 
 
@@ -213,6 +225,45 @@ def test_evaluate_refuses(
     assert message in capsys.readouterr().err
 
 
+def test_a_damaged_file_and_a_missing_delegate_are_named(
+    trained: Path,
+    converted: tuple[Path, str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    file, content = tmp_path / "cut.tflite", (converted[0] / "model_int8.tflite").read_bytes()
+    file.write_bytes(content[: len(content) // 2])
+    photo = tmp_path / "photo.png"
+    Image.fromarray(np.zeros((64, 64, 3), np.uint8)).save(photo)
+    predicts = [f"--images={photo}", f"--out={tmp_path / 'shown'}"]
+    for command, argv in (
+        (evaluate, [f"--workdir={trained}"]),
+        (predict, predicts),
+    ):
+        assert command.main(["it", *argv, f"--model={file}"]) == 2
+        assert f"{file} can't be run: " in capsys.readouterr().err
+        whole = [f"--model={converted[0]}/model_int8.tflite", "--delegate=libnone.so.1"]
+        assert command.main(["it", *argv, *whole]) == 2
+        assert "the delegate 'libnone.so.1' can't be loaded" in capsys.readouterr().err
+    names = tmp_path / "classes.txt"
+    names.write_text("".join(f"class{i}\n" for i in range(12)))
+    argv = [*predicts, f"--model={converted[0]}/model_int8.tflite", f"--classes={names}"]
+    assert predict.main(["predict", *argv]) == 2
+    assert "names 12 classes, and" in capsys.readouterr().err
+    assert not (tmp_path / "shown").exists()
+
+
+def test_what_cannot_be_written_is_met_before_the_work(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "edgetpu.md").mkdir()
+    assert convert.main(["convert", f"--workdir={trained}", f"--output={tmp_path}"]) == 2
+    shown = capsys.readouterr().err
+    assert shown.endswith(f"Error: Is a directory: {tmp_path}/edgetpu.md.\n")
+    assert "images scored" not in shown
+    assert [path.name for path in tmp_path.iterdir()] == ["edgetpu.md"]
+
+
 def test_the_default_folder_and_another_size(trained: Path) -> None:
     argv = ["convert", f"--workdir={trained}", "--size=72,80", "--images=1"]
     assert convert.main(argv) == 0
@@ -226,7 +277,7 @@ def test_the_default_folder_and_another_size(trained: Path) -> None:
         (["--size=64,65"], "64 x 65 pixels do not fit"),
         (["--size=32,32"], "64 x 64 pixels are more than 32 x 32"),
         (["--output=/proc/none"], "/proc/none"),
-        (["--output=README.md"], "File exists: README.md"),
+        (["--output=configs/digits.py"], "File exists: configs/digits.py"),
         (["--calibration=3"], "--calibration is for --steps=max and --steps=percentile"),
         (["--steps=mean"], "value should be one of <running|max|percentile>"),
         (["--logits=stride"], "ends in"),

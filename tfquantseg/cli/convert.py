@@ -52,7 +52,8 @@ if TYPE_CHECKING:
 
 BROKEN_PROMISE = 1
 _PICTURED = 4  # images
-_MODELS = ("model_int8.tflite", "model_uint8.tflite")
+_CERTIFICATE = ("certificate.md", "certificate.png", "certificate.json")
+_OF_MODEL = ("model_int8.tflite", "model_uint8.tflite", "edgetpu.md", "edgetpu.json")
 
 
 def main(argv: Sequence[str]) -> int:
@@ -97,6 +98,7 @@ class _Run(NamedTuple):
 def _convert(values: flags.FlagValues) -> int:
     from tfquantseg.analysis import certificate_page
     from tfquantseg.export import certify, write_tflite
+    from tfquantseg.training import whole
     from tfquantseg.training.bar import Count
     from tfquantseg.training.image_scores import images_of_size
 
@@ -106,6 +108,8 @@ def _convert(values: flags.FlagValues) -> int:
     size = file_shape.size_of(values, run.model, run.config, run.data)
     _network(values, run, size)  # What has no file is refused before the work.
     folder.mkdir(parents=True, exist_ok=True)
+    for name in (*_CERTIFICATE, *_OF_MODEL):
+        whole.check_writable(folder / name)
     before = _scores_before(values, run, size)
     frozen = convert_steps.freeze_steps(values, run.model, run.config, run.step)
     network = _network(values, run, size)
@@ -133,11 +137,11 @@ def _convert(values: flags.FlagValues) -> int:
         **scores.as_json(),
         **certificate.as_json(),
     }
-    for name in _MODELS:  # of an earlier conversion, which this certificate is not of
+    for name in _OF_MODEL:  # of an earlier conversion, which this certificate is not of
         (folder / name).unlink(missing_ok=True)
-    _write(folder, "certificate.md", page.encode())
-    _write(folder, "certificate.png", picture)
-    _write(folder, "certificate.json", json.dumps(as_json, indent=2).encode() + b"\n")
+    told = (page.encode(), picture, json.dumps(as_json, indent=2).encode() + b"\n")
+    for name, written in zip(_CERTIFICATE, told, strict=True):
+        _write(folder, name, written)
     where = command.shown(folder)
     print(page.split("## Weights")[0])
     if certificate.problems:
