@@ -8,7 +8,7 @@ are measured as one.
     percentile    scale = the least s with |A| <= s for 99.99 % of the elements of all images
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
 import keras
@@ -101,7 +101,9 @@ def _measured(
     return {name: _percentile(counts[name], largest[name]) for name in largest}
 
 
-def _passes(graph: keras.Model, images: Sequence[np.ndarray], seen: Callable[[], None]) -> Any:
+def _passes(
+    graph: keras.Model, images: Sequence[np.ndarray], seen: Callable[[], None]
+) -> Iterator[dict[str, list[np.ndarray]]]:
     """Yields, for each image, the magnitudes that each edge received."""
     for image in images:
         values = graph([np.asarray(image, np.float32)[np.newaxis]], training=False)

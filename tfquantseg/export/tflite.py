@@ -30,6 +30,7 @@ from tfquantseg.export.network import (
     Resize,
     Tensor,
 )
+from tfquantseg.export.operator_versions import oldest_runtime
 
 Border = Literal["int8", "uint8"]
 
@@ -46,28 +47,6 @@ _ACTIVATIONS: dict[Activation, int] = {
 }
 _PADDINGS = {"SAME": schema.Padding.SAME, "VALID": schema.Padding.VALID}
 _OPERATORS = schema.BuiltinOperator
-
-# The oldest TensorFlow whose runtime knows each version of an operator that is written here.
-_RUNTIMES = {
-    (_OPERATORS.ADD, 2): (1, 14, 0),
-    (_OPERATORS.ARG_MAX, 2): (1, 14, 0),
-    (_OPERATORS.AVERAGE_POOL_2D, 2): (1, 14, 0),
-    (_OPERATORS.CONCATENATION, 2): (1, 14, 0),
-    (_OPERATORS.CONV_2D, 3): (1, 14, 0),
-    (_OPERATORS.DEPTHWISE_CONV_2D, 3): (1, 14, 0),
-    (_OPERATORS.MAX_POOL_2D, 2): (1, 14, 0),
-    (_OPERATORS.MEAN, 2): (1, 14, 0),
-    (_OPERATORS.PAD, 2): (1, 14, 0),
-    (_OPERATORS.QUANTIZE, 1): (1, 14, 0),
-    (_OPERATORS.RELU, 2): (2, 1, 0),
-    (_OPERATORS.RELU6, 2): (1, 14, 0),
-    (_OPERATORS.RESIZE_BILINEAR, 3): (2, 2, 0),
-    (_OPERATORS.RESIZE_NEAREST_NEIGHBOR, 2): (1, 14, 0),
-    (_OPERATORS.SLICE, 2): (1, 14, 0),
-    (_OPERATORS.TILE, 1): (1, 10, 1),
-    (_OPERATORS.TRANSPOSE_CONV, 2): (2, 2, 0),
-    (_OPERATORS.TRANSPOSE_CONV, 3): (2, 3, 0),
-}
 
 
 def write_tflite(
@@ -118,8 +97,7 @@ class _Writer:
         model.description = f"tfquantseg {self._network.name}"
         model.subgraphs, model.buffers = [graph], self._buffers
         model.operatorCodes = [_code(*key) for key in self._codes]
-        oldest = max(_RUNTIMES[key] for key in self._codes)
-        runtime = ".".join(map(str, oldest)).encode().ljust(16, b"\0")
+        runtime = ".".join(map(str, oldest_runtime(self._codes))).encode().ljust(16, b"\0")
         model.metadata = [self._metadata("min_runtime_version", runtime)]
         if about is not None:
             model.metadata.append(self._metadata(ABOUT, json.dumps(about).encode()))
