@@ -15,6 +15,7 @@ _PLACES = {
     "Policy": "tfquantseg.policy",
     "Rules": "tfquantseg.policy",
     "audit": "tfquantseg.analysis",
+    "hold_scales": "tfquantseg.layers",
     "object_table": "tfquantseg.layers",
     "plan": "tfquantseg.transform",
     "preset": "tfquantseg.policy",

@@ -3,9 +3,10 @@
 import dataclasses
 
 import numpy as np
+import pytest
 
 from tests.training.tiny import data
-from tfquantseg.analysis.certificate_page import Scores, page, picture
+from tfquantseg.analysis.certificate_page import Frozen, Scores, page, picture
 from tfquantseg.export.certificate import Agreement, Certificate, Layer, Weights
 from tfquantseg.metrics import Interval
 
@@ -19,19 +20,27 @@ CERTIFICATE = Certificate(
     graph_twin=Agreement(3, 0.25, 0.995),
     default_twin=Agreement(2, 0.125, 0.9975),
 )
-SCORES = Scores("made val", 40, 0.5, 0.501, 0.5005, Interval(0.001, -0.0005, 0.0025, 0.95))
+SCORES = Scores(
+    "made val", 40, 0.49, 0.495, 0.5, 0.501, 0.5005, Interval(0.001, -0.0005, 0.0025, 0.95)
+)
+RUNNING = Frozen("running")
 
 
 def test_the_page_says_what_was_compared() -> None:
-    lines = page(CERTIFICATE, SCORES, name="unet", size=(96, 128), sha256="ab12").splitlines()
+    lines = page(
+        CERTIFICATE, SCORES, RUNNING, name="unet", size=(96, 128), sha256="ab12"
+    ).splitlines()
     assert lines[0] == "# Certificate of model_int8.tflite: unet, 96 x 128"
     assert "SHA-256 of the file: ab12" in lines
     assert "Every promise is kept." in lines
     assert "| file, LiteRT's reference kernels | 0 | 0.00% | 100.00% |" in lines
     assert "| file, tflite-micro | not run: it lacks an operation | | |" in lines
     assert "| model, Keras in float32 | 3 | 25.00% | 99.50% |" in lines
-    row = "| file less model | +0.10 points (95% of resampled image sets: -0.05 to +0.25) |"
+    row = "| file less frozen model | +0.10 points (95% of resampled image sets: -0.05 to +0.25) |"
     assert row in lines
+    assert "| trained model, Keras, each image's own activation scales | 49.00% |" in lines
+    assert "| trained model, Keras, running scales | 49.50% |" in lines
+    assert "| frozen model, Keras | 50.00% |" in lines
     assert "| stem | 1,728 | yes | 1 | 0 |" in lines
     assert "| stem | Convolution | 1 | 0.040% |" in lines
 
@@ -39,15 +48,57 @@ def test_the_page_says_what_was_compared() -> None:
 def test_broken_promises_stand_at_the_top() -> None:
     weights = (dataclasses.replace(CERTIFICATE.weights[0], equal=False),)
     broken = dataclasses.replace(CERTIFICATE, weights=weights)
-    shown = page(broken, SCORES, name="unet", size=(96, 128), sha256="ab12")
+    shown = page(broken, SCORES, RUNNING, name="unet", size=(96, 128), sha256="ab12")
     head = shown.split("## Whole images")[0]
     assert "Promises are broken:" in head
     assert "- stem: its weights in the file are not the integers of training." in head
     assert "| stem | 1,728 | NO | 1 | 0 |" in shown
 
 
+@pytest.mark.parametrize(
+    ("frozen", "sentence"),
+    [
+        (
+            RUNNING,
+            "Activation steps: the running estimates of training. Weights: the integers that "
+            "training ended with.",
+        ),
+        (
+            Frozen("max", "made train", 8),
+            "Activation steps: the largest value over 8 images of made train. Weights: the "
+            "integers that training ended with.",
+        ),
+        (
+            Frozen("percentile", "made train", 8, 99.99, 20),
+            "Activation steps: the 99.99th percentile of the magnitudes over 8 images of made "
+            "train. Weights: the integers that 20 more steps of training ended with, at these "
+            "constant activation steps; they are not those of the checkpoint.",
+        ),
+    ],
+)
+def test_the_page_says_how_the_model_was_frozen(frozen: Frozen, sentence: str) -> None:
+    shown = page(CERTIFICATE, SCORES, frozen, name="unet", size=(96, 128), sha256="ab12")
+    assert sentence in shown.splitlines()
+    assert f"the integer that {frozen.weights_of} ended with" in shown
+
+
+def test_json_says_how_the_model_was_frozen() -> None:
+    assert Frozen("percentile", "made train", 8, 99.99, 20).as_json() == {
+        "weights_of": "fine-tuning",
+        "activation_steps": {
+            "method": "percentile",
+            "split": "made train",
+            "images": 8,
+            "percentile": 99.99,
+            "fine_tuning_steps": 20,
+        },
+    }
+    assert RUNNING.as_json()["weights_of"] == "training"
+
+
 def test_json_has_the_scores_in_fractions() -> None:
     as_json = SCORES.as_json()
+    assert (as_json["miou_dynamic"], as_json["miou_running"]) == (0.49, 0.495)
     assert (as_json["miou_graph"], as_json["miou_twin"], as_json["miou_tflite"]) == (
         0.5,
         0.501,

@@ -1,8 +1,13 @@
 """The command convert, on a network that was trained a few steps."""
 
+import contextlib
 import dataclasses
+import errno
 import hashlib
+import io
 import json
+import os
+import shutil
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -14,6 +19,7 @@ from PIL import Image
 from tfquantseg import export
 from tfquantseg.cli import convert, evaluate, predict, train
 from tfquantseg.export import FileNetwork, Network, write_tflite
+from tfquantseg.export.graph_file import model_of
 from tfquantseg.export.tflite import Border
 
 TINY = (
@@ -36,12 +42,18 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_files_and_certificate(
-    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    out = tmp_path / "shipped"
-    assert convert.main(["convert", f"--workdir={trained}", f"--output={out}", "--images=2"]) == 0
-    printed = capsys.readouterr().out
+@pytest.fixture(scope="module")
+def converted(trained: Path) -> tuple[Path, str]:
+    """The folder of its files, and what convert printed."""
+    out, printed = trained.parent / "shipped", io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        argv = ["convert", f"--workdir={trained}", f"--output={out}", "--images=2"]
+        assert convert.main(argv) == 0
+    return out, printed.getvalue()
+
+
+def test_files_and_certificate(converted: tuple[Path, str]) -> None:
+    out, printed = converted
     assert "Every promise is kept." in printed
     assert f"Int8         {out}/model_int8.tflite (" in printed
     found = json.loads((out / "certificate.json").read_text())
@@ -52,6 +64,10 @@ def test_files_and_certificate(
     assert (found["size"], found["images"], found["split_images"]) == ([64, 64], 2, 4)
     # Four images of noise to a network of two steps; its scores are low, but file and model agree.
     assert abs(found["miou_graph"] - found["miou_tflite"]) < 0.02
+    # Steps and weights are those of training: the frozen model is the trained one.
+    assert found["miou_running"] == found["miou_graph"]
+    assert 0 <= found["miou_dynamic"] <= 1
+    assert (found["weights_of"], found["activation_steps"]["method"]) == ("training", "running")
     integers, of_bytes = (FileNetwork(out / f"model_{kind}.tflite") for kind in ("int8", "uint8"))
     image = np.full((64, 64, 3), 77, np.uint8)
     np.testing.assert_array_equal(integers(image), of_bytes(image))
@@ -64,10 +80,12 @@ def test_files_and_certificate(
 
 
 def test_a_file_is_evaluated_and_predicts(
-    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    trained: Path,
+    converted: tuple[Path, str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    out, scores = tmp_path / "shipped", tmp_path / "scores.json"
-    assert convert.main(["convert", f"--workdir={trained}", f"--output={out}", "--images=1"]) == 0
+    out, scores = converted[0], tmp_path / "scores.json"
     file = f"--model={out}/model_int8.tflite"
     assert evaluate.main(["evaluate", f"--workdir={trained}", file, f"--json={scores}"]) == 0
     found = json.loads(scores.read_text())
@@ -90,14 +108,93 @@ def test_a_file_is_evaluated_and_predicts(
     assert "65 x 50 pixels are more than the file's 64 x 64" in capsys.readouterr().err
 
 
-def test_a_broken_promise_leaves_no_model(
+def test_steps_of_calibration_and_fine_tuning_at_them(
+    trained: Path,
+    converted: tuple[Path, str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    argv = ["convert", f"--workdir={trained}", f"--output={tmp_path}", "--images=1"]
+    asked = ["--steps=percentile", "--calibration=3", "--finetune=1"]
+    assert convert.main([*argv, *asked]) == 0
+    found = json.loads((tmp_path / "certificate.json").read_text())
+    assert found["ok"] and found["weights_equal"] and found["weights_of"] == "fine-tuning"
+    assert found["activation_steps"] == {
+        "method": "percentile",
+        "split": "digits train[:0.01]",
+        "images": 3,
+        "percentile": 99.99,
+        "fine_tuning_steps": 1,
+    }
+    assert "not those of the checkpoint" in capsys.readouterr().out
+
+    def steps_and_weights(folder: Path) -> tuple[list[Any], list[bytes]]:
+        model = model_of((folder / "model_int8.tflite").read_bytes(), name="a")
+        tensors = [t for t in model.subgraphs[0].tensors if t.quantization is not None]
+        weights = [t for t in tensors if t.name.endswith(b"/weights")]
+        steps = [float(t.quantization.scale[0]) for t in tensors if b"/" not in t.name]
+        return steps, [bytes(model.buffers[t.buffer].data) for t in weights]
+
+    (steps, weights), (others, kept) = map(steps_and_weights, (tmp_path, converted[0]))
+    assert steps[0] == others[0] == 2**-7  # the image's
+    assert all(one != other for one, other in zip(steps[1:], others[1:], strict=True))
+    assert weights != kept
+
+
+def test_classes_in_place_of_logits(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    argv = ["convert", f"--workdir={trained}", f"--output={tmp_path}", "--images=1"]
+    (tmp_path / "model_uint8.tflite").write_text("of an earlier conversion")
+    assert convert.main([*argv, "--logits=argmax"]) == 0
+    assert "Uint8        none: MediaPipe takes the largest logit itself" in capsys.readouterr().out
+    assert not (tmp_path / "model_uint8.tflite").exists()
+    found = json.loads((tmp_path / "certificate.json").read_text())
+    assert found["ok"] and found["twin_equal"] and found["output"] == "argmax"
+    assert json.loads((tmp_path / "edgetpu.json").read_text())["operators_on_cpu"] == 1
+
+    file, scores = f"--model={tmp_path}/model_int8.tflite", tmp_path / "scores.json"
+    assert evaluate.main(["evaluate", f"--workdir={trained}", file, f"--json={scores}"]) == 0
+    evaluated = json.loads(scores.read_text())
+    assert (evaluated["miou"], evaluated["scales"]) == (found["miou_tflite"], "frozen")
+    photo, shown = tmp_path / "photo.png", tmp_path / "shown"
+    Image.fromarray(np.full((40, 50, 3), 9, np.uint8)).save(photo)
+    assert predict.main(["predict", file, f"--images={photo}", f"--out={shown}"]) == 0
+    assert json.loads((shown / "predictions.json").read_text())["scales"] == "frozen"
+
+
+def test_a_full_disk_leaves_no_half_file_and_no_older_model(
     trained: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    (tmp_path / "model_int8.tflite").write_text("of an earlier conversion")
+    replace = os.replace
+
+    def full(source: Path, target: Path) -> None:
+        if target.name == "model_int8.tflite":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", full)
     argv = ["convert", f"--workdir={trained}", f"--output={tmp_path}", "--images=1"]
-    assert convert.main(argv) == 0
+    assert convert.main(argv) == 2
+    shown = capsys.readouterr().err
+    assert f"Error: No space left on device: {tmp_path}/model_int8.tflite." in shown
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"certificate.md", "certificate.png", "certificate.json"}
+
+
+def test_a_broken_promise_leaves_no_model(
+    trained: Path,
+    converted: tuple[Path, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    shutil.copytree(converted[0], tmp_path, dirs_exist_ok=True)
+    argv = ["convert", f"--workdir={trained}", f"--output={tmp_path}", "--images=1"]
 
     def forged(network: Network, border: Border = "int8", about: Any = None) -> bytes:
         (first, *others) = network.operations
@@ -109,7 +206,8 @@ def test_a_broken_promise_leaves_no_model(
     monkeypatch.setattr(export, "write_tflite", forged)
     assert convert.main(argv) == convert.BROKEN_PROMISE
     assert "Promises are broken:" in capsys.readouterr().out
-    assert not list(tmp_path.glob("*.tflite"))
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"certificate.md", "certificate.png", "certificate.json"}
     assert not json.loads((tmp_path / "certificate.json").read_text())["weights_equal"]
 
 
@@ -129,6 +227,45 @@ def test_evaluate_refuses(
     assert message in capsys.readouterr().err
 
 
+def test_a_damaged_file_and_a_missing_delegate_are_named(
+    trained: Path,
+    converted: tuple[Path, str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    file, content = tmp_path / "cut.tflite", (converted[0] / "model_int8.tflite").read_bytes()
+    file.write_bytes(content[: len(content) // 2])
+    photo = tmp_path / "photo.png"
+    Image.fromarray(np.zeros((64, 64, 3), np.uint8)).save(photo)
+    predicts = [f"--images={photo}", f"--out={tmp_path / 'shown'}"]
+    for command, argv in (
+        (evaluate, [f"--workdir={trained}"]),
+        (predict, predicts),
+    ):
+        assert command.main(["it", *argv, f"--model={file}"]) == 2
+        assert f"{file} can't be run: " in capsys.readouterr().err
+        whole = [f"--model={converted[0]}/model_int8.tflite", "--delegate=libnone.so.1"]
+        assert command.main(["it", *argv, *whole]) == 2
+        assert "the delegate 'libnone.so.1' can't be loaded" in capsys.readouterr().err
+    names = tmp_path / "classes.txt"
+    names.write_text("".join(f"class{i}\n" for i in range(12)))
+    argv = [*predicts, f"--model={converted[0]}/model_int8.tflite", f"--classes={names}"]
+    assert predict.main(["predict", *argv]) == 2
+    assert "names 12 classes, and" in capsys.readouterr().err
+    assert not (tmp_path / "shown").exists()
+
+
+def test_what_cannot_be_written_is_met_before_the_work(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "edgetpu.md").mkdir()
+    assert convert.main(["convert", f"--workdir={trained}", f"--output={tmp_path}"]) == 2
+    shown = capsys.readouterr().err
+    assert shown.endswith(f"Error: Is a directory: {tmp_path}/edgetpu.md.\n")
+    assert "images scored" not in shown
+    assert [path.name for path in tmp_path.iterdir()] == ["edgetpu.md"]
+
+
 def test_the_default_folder_and_another_size(trained: Path) -> None:
     argv = ["convert", f"--workdir={trained}", "--size=72,80", "--images=1"]
     assert convert.main(argv) == 0
@@ -142,6 +279,10 @@ def test_the_default_folder_and_another_size(trained: Path) -> None:
         (["--size=64,65"], "64 x 65 pixels do not fit"),
         (["--size=32,32"], "64 x 64 pixels are more than 32 x 32"),
         (["--output=/proc/none"], "/proc/none"),
+        (["--output=configs/digits.py"], "File exists: configs/digits.py"),
+        (["--calibration=3"], "--calibration is for --steps=max and --steps=percentile"),
+        (["--steps=mean"], "value should be one of <running|max|percentile>"),
+        (["--logits=stride"], "ends in"),
     ],
 )
 def test_bad_flags(

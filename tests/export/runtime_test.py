@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.export import every_operation
+from tests.export import every_operation, files
 from tfquantseg.export.freeze import freeze
 from tfquantseg.export.runtime import FileNetwork
 from tfquantseg.export.tflite import write_tflite
@@ -53,6 +53,11 @@ def test_a_float_file_is_no_int8_network() -> None:
     file = _float_file(keras.Model(image, keras.layers.Conv2D(2, 1)(image)))
     with pytest.raises(ValueError, match=r"takes float32 \[1, 8, 8, 3\]; accepted is one image"):
         FileNetwork(file)
+
+
+def test_an_open_size_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"leaves the size \[-1, 24, 32, 3\] open; accepted is"):
+        FileNetwork(files.segmenter(batch=None))
 
 
 def test_a_missing_delegate_is_named(content: bytes) -> None:

@@ -8,8 +8,11 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from tests.export import every_operation
+from tfquantseg import models, preset, quantize
+from tfquantseg.export.draft import draft
 from tfquantseg.export.freeze import freeze
-from tfquantseg.export.network import Network
+from tfquantseg.export.graph_file import graph_of
+from tfquantseg.export.network import Network, Requantize
 from tfquantseg.export.runtime import FileNetwork
 from tfquantseg.export.tflite import write_tflite
 
@@ -108,6 +111,50 @@ def test_the_runtime_that_is_needed_is_written(network: Network) -> None:
     assert entry.name == b"min_runtime_version"
     text = bytes(model.buffers[entry.buffer].data)
     assert (len(text), text.rstrip(b"\0")) == (16, b"2.3.0")
+
+
+_NEVER = {
+    "BATCH_TO_SPACE_ND",
+    "CAST",
+    "DEQUANTIZE",
+    "PACK",
+    "RESHAPE",
+    "SHAPE",
+    "SPACE_TO_BATCH_ND",
+    "STRIDED_SLICE",
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("residual_unet", {"width": 4}),
+        ("fcn8s_vgg16", {"fc_width": 8}),
+        ("deeplabv3_resnet50", {"width": 4}),
+    ],
+)
+def test_the_files_of_our_models(name: str, arguments: dict[str, int]) -> None:
+    float_model = models.build(name, classes=5, **arguments)
+    network = draft(quantize(float_model, preset("INTEGER")), 64, 96)
+    requantized = sum(
+        isinstance(one, Requantize) and one.activation == "linear" for one in network.operations
+    )
+    for border in ("int8", "uint8"):
+        graph = graph_of(write_tflite(network, border), name=name)
+        tensors = [t for one in graph.operators for t in (*one.inputs, *one.outputs)]
+        of_bytes = {t.name for t in tensors if t.type == "UINT8"}
+        assert of_bytes == ({"image_bytes"} if border == "uint8" else set())
+        assert {t.type for t in tensors if t.name not in of_bytes} == {"INT8", "INT32"}
+        assert [t.type for t in graph.outputs] == ["INT8"]
+        for tensor in tensors:
+            if tensor.quantization is not None and tensor.name not in of_bytes:
+                assert not any(tensor.quantization.zero_points), tensor.name
+        ops = [one.op for one in graph.operators]
+        assert not _NEVER.intersection(ops)
+        # Those that the plan declares, and the one that takes bytes in.
+        assert ops.count("QUANTIZE") == requantized + (border == "uint8")
+        version = tuple(map(int, graph.min_runtime_version.split(".")))
+        assert version <= (2, 5, 0)
 
 
 def test_constants_lie_at_multiples_of_16_bytes(network: Network) -> None:

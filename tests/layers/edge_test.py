@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from tests.numerics import reference
-from tfquantseg.layers import Product, QuantEdge, set_evaluation_scales
+from tfquantseg.layers import Product, QuantEdge, hold_scales, set_evaluation_scales
 from tfquantseg.layers.edge import RUNNING_MOMENTUM
 from tfquantseg.policy import FLOAT, INTEGER, PAPER_FCN
 
@@ -239,3 +239,40 @@ def test_set_evaluation_scales():
 def test_another_word_for_scales_is_an_error():
     with pytest.raises(ValueError, match="'running' or 'dynamic', received 'moving'"):
         set_evaluation_scales(model_of(), "moving")
+
+
+# Held scales.
+
+
+def held_model(scales=None):
+    image = keras.Input((4,))
+    *integers, step = QuantEdge(INTEGER, name="edge")(image)
+    model = keras.Model(image, Product()((integers[0], step)))
+    model(data().reshape(-1, 4), training=True)
+    hold_scales(model, scales)
+    return model
+
+
+@pytest.mark.parametrize("scales", [None, {"edge": 0.75}])
+def test_held_scales_are_used_in_training_and_stay(scales):
+    model = held_model(scales)
+    held = model.get_layer("edge").running_scale.numpy()
+    assert scales is None or held == 0.75
+    x = 9 * data(1).reshape(-1, 4)
+    y = model(x, training=True).numpy()
+    np.testing.assert_array_equal(y, model(x, training=False).numpy())
+    assert model.get_layer("edge").running_scale.numpy() == held
+    assert np.abs(y).max() <= np.float32(held) * (1 + 1e-6)  # float32's rounding of 127 * step
+
+
+@pytest.mark.parametrize(
+    ("scales", "message"),
+    [
+        ({"egde": 1.0}, "'egde' is no edge of model .* accepted are edge"),
+        ({"edge": 0.0}, "'edge': scales are positive and finite, received 0.0"),
+        ({"edge": float("inf")}, "positive and finite, received inf"),
+    ],
+)
+def test_scales_that_cannot_be_held(scales, message):
+    with pytest.raises(ValueError, match=message):
+        held_model(scales)

@@ -19,13 +19,68 @@ _TILE = 288  # pixels
 
 
 @dataclasses.dataclass(frozen=True)
+class Frozen:
+    """How the steps of the activations became constants.
+
+    Attributes:
+        method: "running", the estimates of training; "max" or "percentile" over images.
+        split: data set and split of those images; "" for running ones.
+        images: how many.
+        percentile: of all values; None but for "percentile".
+        fine_tuned: training steps that were added at the constant steps.
+    """
+
+    method: str
+    split: str = ""
+    images: int = 0
+    percentile: float | None = None
+    fine_tuned: int = 0
+
+    @property
+    def weights_of(self) -> str:
+        """What the weights are those of: "training" or "fine-tuning"."""
+        return "fine-tuning" if self.fine_tuned else "training"
+
+    def as_json(self) -> dict[str, object]:
+        """The fields as the certificate's JSON names them."""
+        return {
+            "weights_of": self.weights_of,
+            "activation_steps": {
+                "method": self.method,
+                "split": self.split or None,
+                "images": self.images,
+                "percentile": self.percentile,
+                "fine_tuning_steps": self.fine_tuned,
+            },
+        }
+
+    def __str__(self) -> str:
+        """Where steps and weights come from, in two sentences."""
+        source = {
+            "running": "the running estimates of training",
+            "max": f"the largest value over {self.images} images of {self.split}",
+            "percentile": f"the {self.percentile}th percentile of the magnitudes over "
+            f"{self.images} images of {self.split}",
+        }[self.method]
+        steps = f"Activation steps: {source}."
+        if not self.fine_tuned:
+            return f"{steps} Weights: the integers that training ended with."
+        return (
+            f"{steps} Weights: the integers that {self.fine_tuned} more steps of training ended "
+            "with, at these constant activation steps; they are not those of the checkpoint."
+        )
+
+
+@dataclasses.dataclass(frozen=True)
 class Scores:
     """mIoU of model and file on the same images, 0..1.
 
     Attributes:
         split: data set and split.
         images: how many.
-        graph: the model's, in Keras, with running scales.
+        dynamic: the trained model's, in Keras, each image giving its own activation scales.
+        running: the trained model's, in Keras, with running scales.
+        graph: the frozen model's, in Keras: the steps of the file, and its weights.
         reference: the file's, by the reference kernels, which compute what the twin does.
         default: the file's, by the kernels of phones and computers.
         difference: file (reference) less graph, with its bootstrap interval.
@@ -33,6 +88,8 @@ class Scores:
 
     split: str
     images: int
+    dynamic: float
+    running: float
     graph: float
     reference: float
     default: float
@@ -43,6 +100,8 @@ class Scores:
         return {
             "split": self.split,
             "split_images": self.images,
+            "miou_dynamic": self.dynamic,
+            "miou_running": self.running,
             "miou_graph": self.graph,
             "miou_twin": self.reference,
             "miou_tflite": self.default,
@@ -51,13 +110,20 @@ class Scores:
 
 
 def page(
-    certificate: Certificate, scores: Scores, *, name: str, size: tuple[int, int], sha256: str
+    certificate: Certificate,
+    scores: Scores,
+    frozen: Frozen,
+    *,
+    name: str,
+    size: tuple[int, int],
+    sha256: str,
 ) -> str:
     """The certificate in Markdown.
 
     Args:
         certificate: What was compared.
         scores: Of model and file.
+        frozen: How the model was frozen.
         name: The model's.
         size: Height and width of the file's image, pixels.
         sha256: Of the file.
@@ -71,10 +137,12 @@ def page(
         verdict,
         *(f"- {problem}" for problem in certificate.problems),
         "",
+        str(frozen),
+        "",
         "## Whole images",
         "",
         f"{certificate.images} images of {scores.split}. The twin computes the frozen network in "
-        "integers only; a step is one of the logits'.",
+        "integers only; a step is one of the logits', and another class counts as one.",
         "",
         "| against the twin | largest difference, steps | logits that differ | same class |",
         "|---|---|---|---|",
@@ -99,17 +167,19 @@ def page(
         "",
         "| | mIoU |",
         "|---|---|",
-        f"| model, Keras, running scales | {scores.graph:.2%} |",
+        f"| trained model, Keras, each image's own activation scales | {scores.dynamic:.2%} |",
+        f"| trained model, Keras, running scales | {scores.running:.2%} |",
+        f"| frozen model, Keras | {scores.graph:.2%} |",
         f"| file, reference kernels (the twin) | {scores.reference:.2%} |",
         f"| file, default kernels | {scores.default:.2%} |",
-        f"| file less model | {100 * scores.difference.estimate:+.2f} points "
+        f"| file less frozen model | {100 * scores.difference.estimate:+.2f} points "
         f"({scores.difference.level:.0%} of resampled image sets: "
         f"{100 * scores.difference.low:+.2f} to {100 * scores.difference.high:+.2f}) |",
         "",
         "## Weights",
         "",
-        "Each read back from the file and compared with the integer that training multiplied, "
-        "times the sign of its channel's gamma.",
+        f"Each read back from the file and compared with the integer that {frozen.weights_of} "
+        "ended with, times the sign of its channel's gamma.",
         "",
         "| convolution | weights | equal | channels turned | channels of gamma 0 |",
         "|---|---|---|---|---|",

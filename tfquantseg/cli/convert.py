@@ -5,6 +5,8 @@ Examples:
       Into tfquantseg-runs/digits/export.
   convert --workdir=my-run --size=192,256 --output=shipped
       For images of 192 x 256 pixels, into another folder.
+  convert --workdir=my-run --steps=percentile --finetune=100
+      Activation steps measured on images of the training split, and training at these steps.
 
 The folder then holds model_int8.tflite (int8 image in, int8 logits out: Coral, LiteRT),
 model_uint8.tflite (bytes in, with labels and metadata: MediaPipe, browsers), and a certificate:
@@ -13,8 +15,12 @@ will do with the file, edgetpu.md and edgetpu.json. Files of these names there a
 
 The certificate compares every weight in the file with the integer that training multiplied; the
 file with an independent program in integers, on images of a split; and each operation of the model
-with that program's. It scores model and file on the whole split. The exit code is 1 where a promise
-is broken; the models are then not written.
+with that program's. It scores model and file on the whole split, the model before and after its
+activation steps became constants. The exit code is 1 where a promise is broken; the models are then
+not written.
+
+--logits=argmax gives a file of classes in place of logits. MediaPipe reads none: there is no
+model_uint8.tflite then, and one that lies there is removed.
 """
 
 from __future__ import annotations
@@ -23,7 +29,7 @@ import hashlib
 import io
 import itertools
 import json
-import math
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -32,7 +38,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from absl import flags
 
-from tfquantseg.cli import command, runs
+from tfquantseg.cli import command, convert_steps, file_shape, runs
 
 if TYPE_CHECKING:
     import keras
@@ -42,10 +48,12 @@ if TYPE_CHECKING:
     from tfquantseg.data import SegmentationData
     from tfquantseg.data.segmentation import Bytes
     from tfquantseg.export import Network
+    from tfquantseg.metrics import Counts
 
 BROKEN_PROMISE = 1
 _PICTURED = 4  # images
-_MODELS = ("model_int8.tflite", "model_uint8.tflite")
+_CERTIFICATE = ("certificate.md", "certificate.png", "certificate.json")
+_OF_MODEL = ("model_int8.tflite", "model_uint8.tflite", "edgetpu.md", "edgetpu.json")
 
 
 def main(argv: Sequence[str]) -> int:
@@ -61,21 +69,8 @@ def run() -> None:
 def _define(values: flags.FlagValues, argv: list[str]) -> None:
     del argv
     runs.define_workdir(values, required=True)
-    flags.DEFINE_list(
-        "size",
-        None,
-        "Height and width of the file's image in pixels. Default: that of the split's largest "
-        "image, padded as evaluation pads it.",
-        flag_values=values,
-    )
-    flags.DEFINE_enum(
-        "logits",
-        "full",
-        ["full", "stride"],
-        "Logits of the image's size, or as the network has them before its last resize, which is "
-        "then the host's: smaller, and what an Edge TPU can run to its end.",
-        flag_values=values,
-    )
+    file_shape.define(values)
+    convert_steps.define(values)
     flags.DEFINE_string(
         "split",
         None,
@@ -102,17 +97,22 @@ class _Run(NamedTuple):
 
 def _convert(values: flags.FlagValues) -> int:
     from tfquantseg.analysis import certificate_page
-    from tfquantseg.export import at_stride, certify, freeze, write_tflite
+    from tfquantseg.export import certify, write_tflite
+    from tfquantseg.training import whole
     from tfquantseg.training.bar import Count
     from tfquantseg.training.image_scores import images_of_size
 
+    convert_steps.check(values)
     folder = Path(values.output) if values.output else Path(values.workdir) / "export"
     run = _load(values)
-    size = _size(values, run)
-    network = freeze(run.model, *size)
-    if values.logits == "stride":
-        network = at_stride(network)
+    size = file_shape.size_of(values, run.model, run.config, run.data)
+    _network(values, run, size)  # What has no file is refused before the work.
     folder.mkdir(parents=True, exist_ok=True)
+    for name in (*_CERTIFICATE, *_OF_MODEL):
+        whole.check_writable(folder / name)
+    before = _scores_before(values, run, size)
+    frozen = convert_steps.freeze_steps(values, run.model, run.config, run.step)
+    network = _network(values, run, size)
     about = _about(run)
     content = write_tflite(network, about=about)
     count = min(values.images, len(run.data))
@@ -121,40 +121,59 @@ def _convert(values: flags.FlagValues) -> int:
     certificate = certify(
         network, run.model, content, itertools.islice(images, count), seen=bar.step
     )
-    scores = _scores(run, content, size)
+    scores = _scores(run, content, size, before)
     digest = hashlib.sha256(content).hexdigest()
-    page = certificate_page.page(certificate, scores, name=network.name, size=size, sha256=digest)
+    page = certificate_page.page(
+        certificate, scores, frozen, name=network.name, size=size, sha256=digest
+    )
     picture = _picture(run, content, size)
     as_json = {
         "model": network.name,
         "step": run.step,
         "size": list(size),
+        "output": values.logits,
         "sha256": digest,
+        **frozen.as_json(),
         **scores.as_json(),
         **certificate.as_json(),
     }
-    _write(folder, "certificate.md", page.encode())
-    _write(folder, "certificate.png", picture)
-    _write(folder, "certificate.json", json.dumps(as_json, indent=2).encode() + b"\n")
+    for name in _OF_MODEL:  # of an earlier conversion, which this certificate is not of
+        (folder / name).unlink(missing_ok=True)
+    told = (page.encode(), picture, json.dumps(as_json, indent=2).encode() + b"\n")
+    for name, written in zip(_CERTIFICATE, told, strict=True):
+        _write(folder, name, written)
     where = command.shown(folder)
     print(page.split("## Weights")[0])
     if certificate.problems:
-        for name in _MODELS:  # of an earlier conversion, which this certificate is not of
-            (folder / name).unlink(missing_ok=True)
         print(f"Certificate  {where}/certificate.md (there is no model beside it)")
         return BROKEN_PROMISE
     _write(folder, "model_int8.tflite", content)
     print(f"Int8         {where}/model_int8.tflite ({len(content):,} bytes)")
-    print(f"Uint8        {where}/model_uint8.tflite {_write_uint8(folder, network, about)}")
+    print(f"Uint8        {_write_uint8(folder, network, about)}")
     print(f"Certificate  {where}/certificate.md, .json, and where pixels differ: .png")
     print(f"Edge TPU     {where}/edgetpu.md, .json: {_preflight(folder)}")
+    print("Next:")
+    model = f"--model={where}/model_int8.tflite"
+    workdir = f"--workdir={command.shown(Path(values.workdir))}"
+    print(f"  {command.command_line('predict')} {shlex.quote(model)} --images=FOLDER --out=FOLDER")
+    print(f"  {command.command_line('evaluate')} {shlex.join([workdir, model])}")
     return 0
 
 
-def _write_uint8(folder: Path, network: Network, about: dict[str, Any]) -> str:
-    """Writes the file that takes bytes; returns what is to be said of it."""
-    from tfquantseg.export import with_segmenter_metadata, write_tflite
+def _network(values: flags.FlagValues, run: _Run, size: tuple[int, int]) -> Network:
+    """The model as it is now, frozen, with the output that was asked for."""
+    from tfquantseg.export import freeze
 
+    return file_shape.with_output(values, freeze(run.model, *size))
+
+
+def _write_uint8(folder: Path, network: Network, about: dict[str, Any]) -> str:
+    """Writes the file that takes bytes, if there is one; returns what is to be said of it."""
+    from tfquantseg.export import with_segmenter_metadata, write_tflite
+    from tfquantseg.export.tflite import NO_CLASSES_FOR_MEDIAPIPE
+
+    if network.gives_classes:
+        return f"none: {NO_CLASSES_FOR_MEDIAPIPE}"
     content = write_tflite(network, "uint8", about)
     said = "(takes bytes; with MediaPipe's metadata)"
     try:
@@ -162,7 +181,7 @@ def _write_uint8(folder: Path, network: Network, about: dict[str, Any]) -> str:
     except ModuleNotFoundError as error:
         said = f"(takes bytes; without labels: {error})"
     _write(folder, "model_uint8.tflite", content)
-    return said
+    return f"{command.shown(folder)}/model_uint8.tflite {said}"
 
 
 def _preflight(folder: Path) -> str:
@@ -196,62 +215,57 @@ def _load(values: flags.FlagValues) -> _Run:
     from tfquantseg.training.evaluation import load_model
 
     config, checkpoint = runs.load(values.workdir, values.checkpoint)
+    if values.finetune:
+        parts.deterministic(config.seed)
     data = parts.data(config, values.split or config.data.val)
     return _Run(load_model(checkpoint), config, data, checkpoint.step)
 
 
-def _size(values: flags.FlagValues, run: _Run) -> tuple[int, int]:
-    """Height and width of the file's image."""
-    from tfquantseg.training import sizes
+def _scores_before(values: flags.FlagValues, run: _Run, size: tuple[int, int]) -> dict[str, Counts]:
+    """Scores the trained model: with each image's scales, and with the running ones."""
+    from tfquantseg.layers import set_evaluation_scales
 
-    if values.size:
-        if len(values.size) != 2 or not all(side.isdecimal() for side in values.size):
-            raise ValueError(
-                f"--size is {','.join(values.size)!r}; accepted are height and width in pixels, as "
-                "in 192,256."
-            )
-        height, width = map(int, values.size)
-    else:
-        multiple = math.lcm(sizes.stride(run.model) or 1, run.config.data.multiple)
-        height, width = (side + -side % multiple for side in _largest(run))
-    sizes.check(run.model, height, width)
-    return height, width
+    counts = {}
+    for scales in ("dynamic", "running"):
+        if scales == "running" and convert_steps.keeps_training(values):
+            continue  # It is the frozen model.
+        set_evaluation_scales(run.model, scales)
+        counts[scales] = _counts(
+            run, size, _classes_of_model(run.model), f"the model, {scales} scales"
+        )
+    set_evaluation_scales(run.model, "running")
+    return counts
 
 
-def _largest(run: _Run) -> tuple[int, int]:
-    """Height and width that hold every image of the split."""
-    if run.config.data.fit == "resize":
-        height, width = run.config.data.size
-        return height, width
-    shapes = [run.data.read(index).label.shape for index in range(len(run.data))]
-    return max(shape[0] for shape in shapes), max(shape[1] for shape in shapes)
-
-
-def _scores(run: _Run, content: bytes, size: tuple[int, int]) -> Scores:
-    from tfquantseg.analysis.certificate_page import Scores
-    from tfquantseg.export import FileNetwork
-    from tfquantseg.metrics import bootstrap_difference, scores
+def _counts(
+    run: _Run, size: tuple[int, int], predict: Callable[[Bytes], np.ndarray], what: str
+) -> Counts:
     from tfquantseg.training.bar import Count
     from tfquantseg.training.image_scores import counts_of
 
-    total = len(run.data)
-    programs = {
-        "model": _classes_of_model(run.model),
-        "reference": FileNetwork(content, kernels="reference").classify,
-        "default": FileNetwork(content).classify,
-    }
-    counts = {}
-    for name, predict in programs.items():
-        what = "the model" if name == "model" else f"the file, {name} kernels"
-        bar = Count(total, f"images scored by {what}", sys.stderr)
-        counts[name] = counts_of(predict, run.data, run.config, size, seen=bar.step)
+    bar = Count(len(run.data), f"images scored by {what}", sys.stderr)
+    return counts_of(predict, run.data, run.config, size, seen=bar.step)
+
+
+def _scores(run: _Run, content: bytes, size: tuple[int, int], before: dict[str, Counts]) -> Scores:
+    from tfquantseg.analysis.certificate_page import Scores
+    from tfquantseg.export import FileNetwork
+    from tfquantseg.metrics import bootstrap_difference, scores
+
+    graph = _counts(run, size, _classes_of_model(run.model), "the frozen model")
+    reference, default = (
+        _counts(run, size, FileNetwork(content, kernels=kernels).classify, f"the file, {kernels}")
+        for kernels in ("reference", "default")
+    )
     return Scores(
         split=f"{run.data.name} {run.data.split}",
-        images=total,
-        graph=scores(counts["model"]).miou,
-        reference=scores(counts["reference"]).miou,
-        default=scores(counts["default"]).miou,
-        difference=bootstrap_difference(counts["reference"], counts["model"]),
+        images=len(run.data),
+        dynamic=scores(before["dynamic"]).miou,
+        running=scores(before.get("running", graph)).miou,
+        graph=scores(graph).miou,
+        reference=scores(reference).miou,
+        default=scores(default).miou,
+        difference=bootstrap_difference(reference, graph),
     )
 
 

@@ -147,7 +147,7 @@ def _scored_file(values: flags.FlagValues) -> _Run:
     bar = Count(len(data), "images", sys.stderr)
     counts = counts_of(network.classify, data, config, network.size, seen=bar.step)
     step = int(network.about.get("step", 0))
-    return _Run(evaluation_of(counts, data, step, "running"), counts, file)
+    return _Run(evaluation_of(counts, data, step, "frozen"), counts, file)
 
 
 class _Run(NamedTuple):

@@ -147,7 +147,8 @@ def _predict(values: flags.FlagValues) -> int:
         else:
             folder.add(scene.name, scene.origin, image, label, truth)
         count.step()
-    folder.finish({"model": str(network.file), "step": network.step, "scales": values.scales})
+    scales = _scales(values, network)
+    folder.finish({"model": str(network.file), "step": network.step, "scales": scales})
     return _report(values, network, folder)
 
 
@@ -269,7 +270,9 @@ def _report(values: flags.FlagValues, network: _Network, folder: PredictionFolde
 
     where = command.shown(folder.path)
     of_step = "" if network.step is None else f"after step {network.step}, "
-    print(f"Model          {command.shown(network.file)} ({of_step}{values.scales} scales)")
+    print(
+        f"Model          {command.shown(network.file)} ({of_step}{_scales(values, network)} scales)"
+    )
     if folder.written:
         on_sheet = min(folder.written, files.MOST_ON_SHEET)
         first = f"the first {on_sheet} of " if on_sheet < folder.written else ""
@@ -283,6 +286,11 @@ def _report(values: flags.FlagValues, network: _Network, folder: PredictionFolde
     if commands := _next(values, network):
         print("Next:", *commands, sep="\n  ")
     return command.USER_ERROR if folder.failed else 0
+
+
+def _scales(values: flags.FlagValues, network: _Network) -> str:
+    """Which scales the activations had; a file holds its own."""
+    return "frozen" if network.file.suffix == ".tflite" else values.scales
 
 
 def _tell_failed(folder: PredictionFolder) -> None:

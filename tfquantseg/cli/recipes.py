@@ -22,19 +22,20 @@ _OVERRIDE = re.compile(r"--?(?:no)?config\.([^=]+)")
 _CONFIG = re.compile(r"--?config(?:=(.*))?")
 
 
-def define_config(values: flags.FlagValues, argv: list[str]) -> None:
+def define_config(values: flags.FlagValues, argv: list[str], own: Sequence[str] = ()) -> None:
     """Defines `--config` and `--config.KEY`.
 
     Args:
         values: Where to define them.
         argv: The command line as `with_path` makes it; the changes are read from it.
+        own: Flags of the command that are called as keys of the recipe are.
 
     Raises:
         ValueError: There is no such recipe, it fails, or it has no such key; or a key is given
             twice.
     """
     path = _chosen(argv)
-    _check_overrides(path, argv)
+    _check_overrides(path, argv, own)
     config_flags.DEFINE_config_file(
         "config",
         str(shipped()[DEFAULT]),
@@ -62,6 +63,18 @@ def with_path(argv: Sequence[str]) -> list[str]:
 def name(argv: list[str]) -> str:
     """The recipe's name: its file's, without folder and ending."""
     return _chosen(argv).stem
+
+
+def is_given(values: flags.FlagValues) -> bool:
+    """Whether the command line names a recipe, or changes the default one."""
+    flag: Any = values["config"]  # absl's type of it does not know what ml_collections adds
+    return bool(flag.present or flag.override_values)
+
+
+def name_of(values: flags.FlagValues) -> str:
+    """The name of the recipe that was parsed."""
+    flag: Any = values["config"]
+    return Path(flag.config_filename).stem
 
 
 def arguments(values: flags.FlagValues) -> str:
@@ -103,13 +116,13 @@ def _chosen(argv: list[str]) -> Path:
     return path
 
 
-def _check_overrides(path: Path, argv: list[str]) -> None:
+def _check_overrides(path: Path, argv: list[str], own: Sequence[str]) -> None:
     """Checks that the recipe has each key that the command line changes, and it changes it once."""
     accepted = _all_keys(plain(_config(path)))
     given: list[str] = []
     for argument in argv:
         name = argument.lstrip("-").partition("=")[0]
-        if argument.startswith("-") and name in accepted:
+        if argument.startswith("-") and name in accepted and name not in own:
             raise ValueError(
                 f"There is no flag --{name}; a value of the recipe is changed by its whole key, "
                 f"--config.{name}=VALUE."

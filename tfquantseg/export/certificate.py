@@ -18,7 +18,7 @@ import numpy as np
 from tfquantseg.export.freeze import integers_of
 from tfquantseg.export.network import Convolution, Network, Repeat, Resize, along_channels
 from tfquantseg.export.runtime import FileNetwork
-from tfquantseg.export.twin import compute, operate
+from tfquantseg.export.twin import compute_all, operate
 
 MOST_STEPS = 1
 """How far an operation of the graph may be from the twin's on the same inputs; resizes excepted."""
@@ -62,7 +62,7 @@ class Layer:
 
 @dataclasses.dataclass(frozen=True)
 class Agreement:
-    """Two programs on the same images.
+    """Two programs on the same images. Of classes that one gives, a difference counts as 1 step.
 
     Attributes:
         most: the largest difference of a logit, steps.
@@ -167,7 +167,7 @@ def certify(
     Raises:
         ValueError: there is no image.
     """
-    reference = FileNetwork(content, kernels="reference")
+    reference = FileNetwork(content, kernels="reference", keeps_tensors=network.gives_classes)
     default = FileNetwork(content)
     micro = None if _has_tile(network) else _micro(content)
     graph = integers_of(model, network)
@@ -176,16 +176,19 @@ def certify(
     count = 0
     for image in images:
         count += 1
-        twin = compute(network, image)
+        made = compute_all(network, image)
+        twin, logits = made[network.output.name], made[network.logits.name]
         totals["file"].add(reference(image), twin)
+        if network.gives_classes:  # Classes may be equal where the logits below them are not.
+            totals["file"].add(reference.tensor(network.logits.name)[0], logits)
         totals["default"].add(default(image), twin)
         if micro is not None:
             totals["micro"].add(micro(image), twin)
         integers = graph(image)
-        totals["graph"].add(integers[network.logits.name], twin)
+        totals["graph"].add(integers[network.logits.name], logits)
         for one in network.operations:
-            made = operate(one, [integers[tensor.name] for tensor in one.inputs])
-            layers[one.output.name].add(integers[one.output.name], made)
+            output = operate(one, [integers[tensor.name] for tensor in one.inputs])
+            layers[one.output.name].add(integers[one.output.name], output)
         seen()
     if not count:
         raise ValueError("a certificate needs at least one image; give a split that holds some.")
@@ -217,11 +220,16 @@ class _Differences:
 
     def add(self, one: np.ndarray, other: np.ndarray) -> None:
         apart = np.abs(one.astype(np.int32) - other.astype(np.int32))
+        if one.ndim == 2:  # classes
+            apart = np.minimum(apart, 1)
+            same = apart == 0
+        else:
+            same = one.argmax(-1) == other.argmax(-1)
         self.most = max(self.most, int(apart.max(initial=0)))
         self._different += int(np.count_nonzero(apart))
         self._size += apart.size
-        self._same_class += int(np.count_nonzero(one.argmax(-1) == other.argmax(-1)))
-        self._pixels += one.shape[0] * one.shape[1]
+        self._same_class += int(np.count_nonzero(same))
+        self._pixels += same.size
 
     @property
     def share(self) -> float:

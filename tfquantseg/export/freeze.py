@@ -1,7 +1,8 @@
 """Freeze: a trained model's integers and steps as constants, its batch norms folded.
 
-Nothing is estimated anew: a weight's integers are those that training multiplied, W_q, up to the
-sign of its channel's gamma, and an activation's step is the running estimate that training kept.
+A weight's integers are those that training multiplied, W_q, up to the sign of its channel's gamma,
+and an activation's step is that of the model's running scale: the estimate that training kept, or
+what `hold_scales` put in its place (`calibration`).
 What training computed on real values in between (sums, batch norm, ReLU) becomes one integer
 operation with the step of the edge behind it (`fold`).
 """
@@ -76,15 +77,19 @@ def integers_of(model: keras.Model, network: Network) -> Callable[[np.ndarray], 
         network: what `freeze` made of it.
 
     Returns:
-        A function of an image, uint8 [H, W, 3], to int8 arrays [H, W, C] by tensor name.
+        A function of an image, uint8 [H, W, 3], to int8 arrays [H, W, C] by tensor name; where the
+        network gives classes, these too, int32 [H, W], as the model's real logits have them.
     """
     freezer = _Freezer(model, network.image.shape[:2])
     freezer.network()
-    graph = keras.Model(model.inputs, freezer.integers())
+    graph = keras.Model(model.inputs, [freezer.integers(), model.outputs])
 
     def integers(image: np.ndarray) -> dict[str, Any]:
-        found = graph([image[np.newaxis].astype(np.float32)], training=False)
-        return {name: values[0].numpy().astype(np.int8) for name, values in found.items()}
+        held, (logits,) = graph([image[np.newaxis].astype(np.float32)], training=False)
+        found = {name: values[0].numpy().astype(np.int8) for name, values in held.items()}
+        if network.gives_classes:
+            found[network.output.name] = tf.argmax(logits[0], -1, tf.int32).numpy()
+        return found
 
     return integers
 

@@ -187,6 +187,14 @@ class Crop(Operation):
     start: Sides
 
 
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class ArgMax(Operation):
+    """The index of the largest integer of each position, the first of equals: int32 [H, W].
+
+    Its output has no step: the last side of its shape is 1 and left out of files.
+    """
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Network:
     """A frozen network.
@@ -195,7 +203,7 @@ class Network:
         name: the model's name.
         image: the input; a byte u enters as the integer u - 128.
         operations: in an order in which each finds its inputs made.
-        logits: the output.
+        logits: the last 8-bit tensor: the output, or what an `ArgMax` behind it reads.
         edges: of each `QuantEdge` of the model, by its name, the tensors that it makes.
     """
 
@@ -209,6 +217,43 @@ class Network:
     def convolutions(self) -> tuple[Convolution, ...]:
         """All convolutions, in order."""
         return tuple(one for one in self.operations if isinstance(one, Convolution))
+
+    @property
+    def output(self) -> Tensor:
+        """What a file returns: the logits, or the classes that an `ArgMax` makes of them."""
+        if self.operations and isinstance(self.operations[-1], ArgMax):
+            return self.operations[-1].output
+        return self.logits
+
+    @property
+    def gives_classes(self) -> bool:
+        """Whether the output is the class of each pixel in place of logits."""
+        return self.output is not self.logits
+
+
+def with_argmax(network: Network) -> Network:
+    """Returns a network that gives the class of each pixel, int32 [H, W], in place of logits.
+
+    Args:
+        network: a frozen network whose logits have the size of its image.
+
+    Returns:
+        The same with an `ArgMax` behind its logits.
+
+    Raises:
+        ValueError: its logits have another size, so that classes would have to be enlarged.
+    """
+    height, width, _ = network.logits.shape
+    if (height, width) != network.image.shape[:2]:
+        raise ValueError(
+            f"{network.name!r} returns logits of {height} x {width} for images of "
+            f"{network.image.shape[0]} x {network.image.shape[1]}; classes are taken of logits of "
+            "the image's size: enlarge them in the model, with a Resizing or UpSampling2D layer at "
+            "its end."
+        )
+    output = Tensor("classes", (height, width, 1), 1.0)
+    last = ArgMax(inputs=(network.logits,), output=output)
+    return dataclasses.replace(network, operations=(*network.operations, last))
 
 
 def at_stride(network: Network) -> Network:

@@ -12,6 +12,7 @@ from ai_edge_litert import interpreter as litert
 from ai_edge_litert import schema_py_generated as schema
 
 from tfquantseg.export.aligned import ABOUT, IDENTIFIER
+from tfquantseg.export.graph_file import graph_of
 
 Kernels = Literal["default", "reference"]
 
@@ -27,8 +28,9 @@ class FileNetwork:
         keeps_tensors: whether `tensor` may be asked for what lies between operations.
 
     Raises:
-        ValueError: it is no such file: not TFLite, damaged, or not of one 8-bit image and one
-            output [1, H, W, C] of 8 bits; or the delegate can't be loaded.
+        ValueError: it is no such file: not TFLite, damaged, of an open size, or not of one 8-bit
+            image and one output: logits [1, H, W, C] of 8 bits, or their ARG_MAX [1, H, W]; or the
+            delegate can't be loaded.
     """
 
     def __init__(
@@ -49,11 +51,20 @@ class FileNetwork:
         if len(inputs) != 1 or len(outputs) != 1:
             raise self._foreign(f"has {len(inputs)} inputs and {len(outputs)} outputs")
         self._input, self._output = inputs[0], outputs[0]
+        for end in (self._input, self._output):
+            if -1 in end["shape_signature"]:
+                raise self._foreign(f"leaves the size {end['shape_signature'].tolist()} open")
         shape, kind = self._input["shape"].tolist(), self._input["dtype"]
         if len(shape) != 4 or shape[0] != 1 or shape[3] != 3 or kind not in (np.int8, np.uint8):
             raise self._foreign(f"takes {kind.__name__} {shape}")
         shape, kind = self._output["shape"].tolist(), self._output["dtype"]
-        if len(shape) != 4 or shape[0] != 1 or kind not in (np.int8, np.uint8):
+        self._gives_classes = shape == [1, *self.size]
+        self._classes = 0
+        if self._gives_classes:
+            self._classes = self._classes_of(content)
+        elif len(shape) == 4 and shape[0] == 1 and kind in (np.int8, np.uint8):
+            self._classes = shape[-1]
+        if not self._classes:
             raise self._foreign(f"returns {kind.__name__} {shape}")
         self._names = {
             detail["name"]: detail["index"] for detail in self._interpreter.get_tensor_details()
@@ -68,7 +79,7 @@ class FileNetwork:
     @property
     def classes(self) -> int:
         """Number of classes, C."""
-        return int(self._output["shape"][3])
+        return self._classes
 
     @property
     def about(self) -> dict[str, Any]:
@@ -76,13 +87,13 @@ class FileNetwork:
         return dict(self._about)
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
-        """Returns the logits of one image.
+        """Returns the logits of one image, or its classes where the file gives those.
 
         Args:
             image: uint8 [H, W, 3] of this file's size.
 
         Returns:
-            Integers [H', W', C], int8 or uint8.
+            Integers [H', W', C], int8 or uint8; of classes [H, W], int32 or int64.
 
         Raises:
             ValueError: the image has another shape or type.
@@ -110,6 +121,8 @@ class FileNetwork:
             ValueError: the image has another shape or type.
         """
         logits = self(image)
+        if self._gives_classes:
+            return logits.astype(np.int64)
         if logits.shape[:2] != self.size:
             logits = tf.image.resize(logits.astype(np.float32), self.size).numpy()
         return np.asarray(logits.argmax(-1))
@@ -146,6 +159,12 @@ class FileNetwork:
             ) from error
         return loaded
 
+    def _classes_of(self, content: bytes | Path) -> int:
+        """How many classes an ARG_MAX at the end chooses from; 0 if there is none."""
+        data = content.read_bytes() if isinstance(content, Path) else content
+        last = graph_of(data, name=self._name).operators[-1]
+        return last.inputs[0].shape[-1] if last.op == "ARG_MAX" else 0
+
     def _delegate(self, library: str) -> Any:
         try:
             ctypes.CDLL(library)  # LiteRT's own delegate fails a second time when it is freed.
@@ -159,7 +178,8 @@ class FileNetwork:
     def _foreign(self, what: str) -> ValueError:
         return ValueError(
             f"{self._name} {what}; accepted is one image [1, H, W, 3] of 8 bits in, logits "
-            "[1, H, W, C] of 8 bits out, as the command convert writes them."
+            "[1, H, W, C] of 8 bits or their ARG_MAX [1, H, W] out, as the command convert writes "
+            "them."
         )
 
 

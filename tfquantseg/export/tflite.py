@@ -16,6 +16,7 @@ from tfquantseg.export.aligned import ABOUT, AlignedBuffer, pack_model
 from tfquantseg.export.network import (
     Activation,
     Add,
+    ArgMax,
     Concatenate,
     Convolution,
     Crop,
@@ -29,8 +30,16 @@ from tfquantseg.export.network import (
     Resize,
     Tensor,
 )
+from tfquantseg.export.operator_versions import oldest_runtime
 
 Border = Literal["int8", "uint8"]
+
+NO_CLASSES_FOR_MEDIAPIPE = (
+    "MediaPipe takes the largest logit itself, and would read classes as logits without a word; "
+    "convert with logits for a file that takes bytes."
+)
+"""Why no file for MediaPipe ends in an argmax."""
+
 _ACTIVATIONS: dict[Activation, int] = {
     "linear": schema.ActivationFunctionType.NONE,
     "relu": schema.ActivationFunctionType.RELU,
@@ -38,27 +47,6 @@ _ACTIVATIONS: dict[Activation, int] = {
 }
 _PADDINGS = {"SAME": schema.Padding.SAME, "VALID": schema.Padding.VALID}
 _OPERATORS = schema.BuiltinOperator
-
-# The oldest TensorFlow whose runtime knows each version of an operator that is written here.
-_RUNTIMES = {
-    (_OPERATORS.ADD, 2): (1, 14, 0),
-    (_OPERATORS.AVERAGE_POOL_2D, 2): (1, 14, 0),
-    (_OPERATORS.CONCATENATION, 2): (1, 14, 0),
-    (_OPERATORS.CONV_2D, 3): (1, 14, 0),
-    (_OPERATORS.DEPTHWISE_CONV_2D, 3): (1, 14, 0),
-    (_OPERATORS.MAX_POOL_2D, 2): (1, 14, 0),
-    (_OPERATORS.MEAN, 2): (1, 14, 0),
-    (_OPERATORS.PAD, 2): (1, 14, 0),
-    (_OPERATORS.QUANTIZE, 1): (1, 14, 0),
-    (_OPERATORS.RELU, 2): (2, 1, 0),
-    (_OPERATORS.RELU6, 2): (1, 14, 0),
-    (_OPERATORS.RESIZE_BILINEAR, 3): (2, 2, 0),
-    (_OPERATORS.RESIZE_NEAREST_NEIGHBOR, 2): (1, 14, 0),
-    (_OPERATORS.SLICE, 2): (1, 14, 0),
-    (_OPERATORS.TILE, 1): (1, 10, 1),
-    (_OPERATORS.TRANSPOSE_CONV, 2): (2, 2, 0),
-    (_OPERATORS.TRANSPOSE_CONV, 3): (2, 3, 0),
-}
 
 
 def write_tflite(
@@ -73,11 +61,15 @@ def write_tflite(
             which `FileNetwork.about` reads.
 
     Returns:
-        The file: one input [1, H, W, 3], one output int8 [1, H', W', C], the logits.
+        The file: one input [1, H, W, 3], one output int8 [1, H', W', C], the logits; of a network
+        that gives classes int32 [1, H, W].
 
     Raises:
-        ValueError: a bias is larger than 32-bit sums allow.
+        ValueError: a bias is larger than 32-bit sums allow; or a file that takes bytes, which is
+            one for MediaPipe, was to give classes.
     """
+    if border == "uint8" and network.gives_classes:
+        raise ValueError(NO_CLASSES_FOR_MEDIAPIPE)
     return _Writer(network, border).content(about)
 
 
@@ -99,14 +91,13 @@ class _Writer:
         graph = schema.SubGraphT()
         graph.name = "main"
         graph.tensors, graph.operators = self._tensors, self._operators
-        graph.inputs, graph.outputs = [self._input], [self._index[self._network.logits.name]]
+        graph.inputs, graph.outputs = [self._input], [self._index[self._network.output.name]]
         model = schema.ModelT()
         model.version = 3
         model.description = f"tfquantseg {self._network.name}"
         model.subgraphs, model.buffers = [graph], self._buffers
         model.operatorCodes = [_code(*key) for key in self._codes]
-        oldest = max(_RUNTIMES[key] for key in self._codes)
-        runtime = ".".join(map(str, oldest)).encode().ljust(16, b"\0")
+        runtime = ".".join(map(str, oldest_runtime(self._codes))).encode().ljust(16, b"\0")
         model.metadata = [self._metadata("min_runtime_version", runtime)]
         if about is not None:
             model.metadata.append(self._metadata(ABOUT, json.dumps(about).encode()))
@@ -175,11 +166,12 @@ class _Writer:
     # Operators.
 
     def _operate(
-        self, code: int, version: int, inputs: list[int], output: Tensor, options: Any = None
+        self, code: int, version: int, inputs: list[int], output: Tensor | int, options: Any = None
     ) -> None:
         operator = schema.OperatorT()
         operator.opcodeIndex = self._codes.setdefault((code, version), len(self._codes))
-        operator.inputs, operator.outputs = inputs, [self._activations(output)]
+        made = output if isinstance(output, int) else self._activations(output)
+        operator.inputs, operator.outputs = inputs, [made]
         if options is not None:
             name = type(options).__name__.removesuffix("T")
             operator.builtinOptionsType = getattr(schema.BuiltinOptions, name)
@@ -320,6 +312,14 @@ class _Writer:
         inputs = [*self._inputs(operation), begin, size]
         self._operate(_OPERATORS.SLICE, 2, inputs, operation.output, schema.SliceOptionsT())
 
+    def _argmax(self, operation: ArgMax) -> None:
+        options = schema.ArgMaxOptionsT()
+        options.outputType = schema.TensorType.INT32
+        name, (height, width, _) = operation.output.name, operation.output.shape
+        inputs = [*self._inputs(operation), self._constant(f"{name}/axis", 3)]
+        self._index[name] = self._tensor(name, (1, height, width), schema.TensorType.INT32)
+        self._operate(_OPERATORS.ARG_MAX, 2, inputs, self._index[name], options)
+
 
 def _code(code: int, version: int) -> Any:
     operator = schema.OperatorCodeT()
@@ -341,4 +341,5 @@ _WRITE: dict[type[Operation], Callable[..., None]] = {
     Repeat: _Writer._repeat,
     Pad: _Writer._pad,
     Crop: _Writer._crop,
+    ArgMax: _Writer._argmax,
 }

@@ -12,6 +12,7 @@ import numpy as np
 from tfquantseg.export.fixed_point import Integers, averaged, scaled
 from tfquantseg.export.network import (
     Add,
+    ArgMax,
     Concatenate,
     Convolution,
     Crop,
@@ -32,14 +33,30 @@ _ADD_SHIFT = 20  # bits that a sum's members are shifted up by
 
 
 def compute(network: Network, image: np.ndarray) -> np.ndarray:
-    """Returns the logits of one image.
+    """Returns the logits of one image, or its classes where the network gives those.
 
     Args:
         network: a frozen network.
         image: uint8 [H, W, 3] of the network's size.
 
     Returns:
-        int8 [H', W', C].
+        int8 [H', W', C]; of classes int32 [H, W].
+
+    Raises:
+        ValueError: the image has another shape or type.
+    """
+    return compute_all(network, image)[network.output.name]
+
+
+def compute_all(network: Network, image: np.ndarray) -> dict[str, np.ndarray]:
+    """Returns every tensor of one image, by its name.
+
+    Args:
+        network: a frozen network.
+        image: uint8 [H, W, 3] of the network's size.
+
+    Returns:
+        int8 [H, W, C] each; of classes int32 [H, W].
 
     Raises:
         ValueError: the image has another shape or type.
@@ -49,9 +66,10 @@ def compute(network: Network, image: np.ndarray) -> np.ndarray:
             f"the network takes uint8 {network.image.shape}, received {image.dtype} {image.shape}."
         )
     made = {network.image.name: (image.astype(np.int16) - 128).astype(np.int8)}
-    for operation, output in _steps(network, made):
-        made[operation.output.name] = output
-    return made[network.logits.name]
+    for operation in network.operations:
+        inputs = [made[tensor.name] for tensor in operation.inputs]
+        made[operation.output.name] = operate(operation, inputs)
+    return made
 
 
 def operate(operation: Operation, inputs: list[np.ndarray]) -> np.ndarray:
@@ -62,15 +80,10 @@ def operate(operation: Operation, inputs: list[np.ndarray]) -> np.ndarray:
         inputs: int8 [H, W, C], of the shapes of `operation.inputs`.
 
     Returns:
-        int8, of the shape of `operation.output`.
+        int8, of the shape of `operation.output`; of an `ArgMax` int32 [H, W].
     """
     made = _KERNELS[type(operation)](operation, *(one.astype(np.int64) for one in inputs))
-    return made.astype(np.int8)
-
-
-def _steps(network: Network, made: dict[str, np.ndarray]) -> Iterator[tuple[Operation, np.ndarray]]:
-    for operation in network.operations:
-        yield operation, operate(operation, [made[tensor.name] for tensor in operation.inputs])
+    return made.astype(np.int32 if isinstance(operation, ArgMax) else np.int8)
 
 
 def _convolution(operation: Convolution, x: Integers) -> Integers:
@@ -240,6 +253,11 @@ def _crop(operation: Crop, x: Integers) -> Integers:
     return x[top : top + height, left : left + width]
 
 
+def _largest(operation: ArgMax, x: Integers) -> Integers:
+    del operation
+    return x.argmax(-1)  # the first of equals, as the kernel
+
+
 def _clamped(x: Integers, operation: Convolution | Add | Requantize) -> Integers:
     return np.clip(x, *clamp(operation.activation, operation.output.step))
 
@@ -260,4 +278,5 @@ _KERNELS: dict[type[Operation], Callable[..., Integers]] = {
     Repeat: _repeat,
     Pad: _pad,
     Crop: _crop,
+    ArgMax: _largest,
 }

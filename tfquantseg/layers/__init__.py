@@ -6,7 +6,7 @@ from tfquantseg.layers.convolutions import (
     QuantConv2DTranspose,
     QuantDepthwiseConv2D,
 )
-from tfquantseg.layers.edge import Product, QuantEdge, set_evaluation_scales
+from tfquantseg.layers.edge import Product, QuantEdge, hold_scales, set_evaluation_scales
 from tfquantseg.layers.objects import object_table, objects
 from tfquantseg.layers.on_integers import QuantDropout, RoundOnStep
 
@@ -21,6 +21,7 @@ __all__ = [
     "RoundOnStep",
     "clipped_statistics",
     "deviation_ratio",
+    "hold_scales",
     "object_table",
     "objects",
     "set_evaluation_scales",

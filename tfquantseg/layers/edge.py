@@ -1,6 +1,7 @@
 """QuantEdge: owns A and E1 of one tensor between layers, or of several that share one step."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import keras
@@ -29,7 +30,7 @@ class QuantEdge(keras.layers.Layer):
     over all consumers before it is quantized. While training the scale is max|A| of the batch,
     over all tensors that are tied; a running estimate of it is kept for evaluation, which uses
     "running" scales, or "dynamic" ones if `set_evaluation_scales` says so (or if nothing has
-    been estimated yet).
+    been estimated yet). `hold_scales` makes training use the estimate too, which then stays.
 
     Call arguments:
         x: a float32 tensor or, for a tied edge, a list of them.
@@ -44,6 +45,7 @@ class QuantEdge(keras.layers.Layer):
             before the edge quantizes the very same error itself.
         fixed_scale: the constant scale of an input that lies on a grid; None elsewhere.
         evaluation_scales: "running" or "dynamic".
+        held: whether training uses the running estimate as it is.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class QuantEdge(keras.layers.Layer):
         self.quantize_error = tuple(quantize_error)
         self.fixed_scale = fixed_scale
         self.evaluation_scales: Scales = "running"
+        self.held = False
         self._A = self.policy.A()
 
     def build(self, input_shape: Any) -> None:
@@ -117,13 +120,13 @@ class QuantEdge(keras.layers.Layer):
             dynamic = tf.maximum(dynamic, largest_magnitude(tensor))
         dynamic = tf.stop_gradient(dynamic)
         running = tf.convert_to_tensor(self.running_scale)
-        if training:
+        if training and not self.held:
             moved = RUNNING_MOMENTUM * running + (1 - RUNNING_MOMENTUM) * dynamic
             followed = tf.where(running > 0, moved, dynamic)
             # One batch that is not finite must not spoil what evaluation uses ever after.
             self.running_scale.assign(tf.where(tf.math.is_finite(dynamic), followed, running))
             return dynamic
-        if self.evaluation_scales == "dynamic":
+        if self.evaluation_scales == "dynamic" and not training:
             return dynamic
         return tf.where(running > 0, running, dynamic)
 
@@ -169,3 +172,36 @@ def set_evaluation_scales(model: keras.Model, scales: Scales) -> None:
     for layer in model.layers:
         if isinstance(layer, QuantEdge):
             layer.evaluation_scales = scales
+
+
+def hold_scales(model: keras.Model, scales: Mapping[str, float] | None = None) -> None:
+    """Makes the activation scales of a quantized model constants, in training too.
+
+    Call this before the model trains or predicts: a function that has been traced keeps what it was
+    traced with. A saved file keeps the scales, and forgets that they are held.
+
+    Args:
+        model: a quantized model.
+        scales: max|A| by the name of its `QuantEdge`, positive; an edge that is not named keeps the
+            running estimate of training.
+
+    Raises:
+        ValueError: a name is that of no edge with an estimate, or a scale is not positive and
+            finite.
+    """
+    edges = {
+        layer.name: layer
+        for layer in model.layers
+        if isinstance(layer, QuantEdge) and layer.fixed_scale is None
+    }
+    for name, scale in (scales or {}).items():
+        if name not in edges:
+            raise ValueError(
+                f"{name!r} is no edge of model {model.name!r} whose scale is estimated; accepted "
+                f"are {', '.join(edges) or 'none: it is a float model'}."
+            )
+        if not 0 < scale < math.inf:
+            raise ValueError(f"{name!r}: scales are positive and finite, received {scale!r}.")
+        edges[name].running_scale.assign(scale)
+    for edge in edges.values():
+        edge.held = True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 import keras
 import numpy as np
@@ -20,6 +20,8 @@ from tfquantseg.training import sizes
 from tfquantseg.training.checkpoints import DAMAGE, Checkpoint, check_archive, damaged
 from tfquantseg.training.step import readable
 
+ScalesUsed = Scales | Literal["frozen"]
+
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
@@ -31,8 +33,9 @@ class Evaluation:
         images: Number of its images.
         classes: Names of the classes.
         step: Training steps that the model has done.
-        scales: Activation scales that were used: `"running"` estimates kept while training, or
-            `"dynamic"`, each batch's own. A float model has none and gives the same for both.
+        scales: Activation scales that were used: `"running"` estimates kept while training,
+            `"dynamic"`, each batch's own, or `"frozen"`, those that a file holds. A float model has
+            none and gives the same for all.
         scores: The scores.
         miou_interval: The mIoU with its 95 % bootstrap interval over images.
     """
@@ -42,7 +45,7 @@ class Evaluation:
     images: int
     classes: tuple[str, ...]
     step: int
-    scales: Scales
+    scales: ScalesUsed
     scores: metrics.Scores
     miou_interval: metrics.Interval
 
@@ -224,7 +227,7 @@ class Evaluator:
 
 
 def evaluation_of(
-    counts: metrics.Counts, data: SegmentationData, step: int, scales: Scales
+    counts: metrics.Counts, data: SegmentationData, step: int, scales: ScalesUsed
 ) -> Evaluation:
     """Scores of confusion matrices, however they were counted.
 

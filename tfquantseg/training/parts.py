@@ -48,15 +48,29 @@ def model(config: ConfigDict, classes: int) -> keras.Model:
     return quantize(float_model, rules(config))
 
 
-def optimizer(config: ConfigDict) -> IntegerSGD:
+def schedule(config: ConfigDict) -> Halvings:
+    """The config's learning rate, by step.
+
+    Raises:
+        ValueError: A number is out of range.
+    """
+    chosen = config.optimizer
+    return Halvings(chosen.learning_rate, tuple(chosen.boundaries), tuple(chosen.warmup))
+
+
+def optimizer(config: ConfigDict, learning_rate: float | None = None) -> IntegerSGD:
     """The config's optimizer, not built yet.
+
+    Args:
+        config: The run's config.
+        learning_rate: A constant in place of the config's schedule.
 
     Raises:
         ValueError: A number is out of range.
     """
     chosen = config.optimizer
     return IntegerSGD(
-        Halvings(chosen.learning_rate, tuple(chosen.boundaries), tuple(chosen.warmup)),
+        schedule(config) if learning_rate is None else learning_rate,
         momentum=chosen.momentum,
         decay=chosen.decay,
         factors=tuple(chosen.factors),

@@ -1,0 +1,123 @@
+"""Tells what an Edge TPU will run of a network: before it is trained, or of a .tflite file.
+
+Examples:
+  preflight --config=camvid_deeplab
+      Of what training by this recipe, and convert, will give; nothing is trained.
+  preflight --config=digits --config.model.args.width=64 --size=256,256 --json=edgetpu.json
+      The same of another width and size.
+  preflight --model=my-run/export/model_int8.tflite
+      Of a file; it may come from anywhere.
+
+It names each operator that stays on the CPU, where the compiler would cut the graph and why, and
+what to change; the versions of the operators, the memory of weights and activations, and resizes
+that kernels compute differently. The page is a prediction by rules; edgetpu_compiler, if it is on
+PATH, is run too and its verdict shown. The exit code is 0 whatever the prediction is; "ok" in the
+JSON says whether all of it runs on the TPU.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from absl import flags
+
+from tfquantseg.cli import command, file_shape, recipes
+
+if TYPE_CHECKING:
+    from tfquantseg.export import Verdict
+
+
+def main(argv: Sequence[str]) -> int:
+    """Predicts; `argv` is the command line. Returns the exit code."""
+    line = recipes.with_path(argv)
+    return command.execute(line, about=__doc__ or "", define=_define, work=_preflight)
+
+
+def run() -> None:
+    """The program."""
+    command.run(main)
+
+
+def _define(values: flags.FlagValues, argv: list[str]) -> None:
+    recipes.define_config(values, argv, own=("model",))
+    flags.DEFINE_string("model", None, "In place of --config, a .tflite file.", flag_values=values)
+    file_shape.define(values)
+    flags.DEFINE_string("json", None, "Write the report to this file too.", flag_values=values)
+
+
+class _Content(NamedTuple):
+    """A file's bytes, what to call it, and the command to type next."""
+
+    name: str
+    tflite: bytes
+    next: str
+
+
+def _preflight(values: flags.FlagValues) -> int:
+    from tfquantseg.export import graph_of, preflight
+    from tfquantseg.training import whole
+
+    _check_flags(values)
+    if values.json:
+        whole.check_writable(Path(values.json))
+    content = _of_file(Path(values.model)) if values.model else _of_recipe(values)
+    report = preflight(graph_of(content.tflite, name=content.name))
+    verdict = _verdict(content.tflite)
+    print(report)
+    as_json = report.as_json()
+    if verdict is not None:
+        print(verdict)
+        as_json["compiler"] = verdict.as_json()
+    if values.json:
+        to = Path(values.json)
+        whole.write_whole(to, json.dumps(as_json, indent=2).encode() + b"\n")
+        print(f"JSON  {command.shown(to)}")
+    print("Next:")
+    print(f"  {content.next}")
+    return 0
+
+
+def _check_flags(values: flags.FlagValues) -> None:
+    if not values.model:
+        return
+    if recipes.is_given(values):
+        raise ValueError("Give either --config or --model; received both.")
+    for flag in ("size", "logits"):
+        if values[flag].present:
+            raise ValueError(f"--{flag} is for --config; a file has what it has. Leave it out.")
+
+
+def _of_file(file: Path) -> _Content:
+    return _Content(file.name, file.read_bytes(), shlex.join(["edgetpu_compiler", "-s", str(file)]))
+
+
+def _of_recipe(values: flags.FlagValues) -> _Content:
+    """What convert will write of a run of the recipe; its weights are the initial ones."""
+    from tfquantseg.export import draft, write_tflite
+    from tfquantseg.training import parts, recipe
+
+    config = values.config
+    recipe.check(config)
+    parts.deterministic(config.seed)
+    data = parts.data(config, config.data.val)
+    model = parts.model(config, len(data.classes))
+    size = file_shape.size_of(values, model, config, data)
+    network = file_shape.with_output(values, draft(model, *size))
+    name = f"{recipes.name_of(values)}, not trained yet, {size[0]} x {size[1]}"
+    then = f"{command.command_line('train')} {recipes.arguments(values)}"
+    return _Content(name, write_tflite(network), then)
+
+
+def _verdict(tflite: bytes) -> Verdict | None:
+    """What the compiler says, if it is installed."""
+    from tfquantseg.export import compiler_verdict
+
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "model.tflite"
+        file.write_bytes(tflite)
+        return compiler_verdict(file)
