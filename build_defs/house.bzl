@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "transform": ["names", "models", "numerics", "policy", "layers"],
     "optimizer": ["names", "numerics", "policy", "layers"],
     "export": ["names", "models", "numerics", "policy", "layers", "transform"],
-    # -> training -> analysis -> cli
+    # -> training -> analysis -> benchmark -> cli
     "training": [
         "names",
         "data",
@@ -52,6 +52,18 @@ MAY_IMPORT = {
         "export",
         "training",
     ],
+    "benchmark": [
+        "names",
+        "losses",
+        "models",
+        "numerics",
+        "policy",
+        "layers",
+        "transform",
+        "optimizer",
+        "export",
+        "training",
+    ],
     "cli": [
         "names",
         "data",
@@ -68,6 +80,7 @@ MAY_IMPORT = {
         "export",
         "training",
         "analysis",
+        "benchmark",
     ],
 }
 
