@@ -18,7 +18,7 @@ _MARGIN = 24
 _CHARACTERS = 130  # a line of notes
 _BAR, _PITCH = 18, 25  # height of a bar, and from one bar to the next
 _LENGTH = 200  # of the longest bar
-_BESIDE = 150  # for the text at the end of a bar
+_BESIDE = 150  # for the text to the right of the bars
 
 
 def chart(report: Report) -> Image.Image:
@@ -33,7 +33,8 @@ def chart(report: Report) -> Image.Image:
         An RGB image.
     """
     rows, quantities, labels = report.rows, report.quantities, report.variants
-    notes = _wrapped((*report.notes, *report.left_out))
+    marked = f"Dotted: {labels[report.base]}. Shorter is better."
+    notes = _wrapped((marked, *report.left_out))
     cases = [
         (case, list(group)) for case, group in itertools.groupby(rows, lambda row: row["case"])
     ]
@@ -87,7 +88,7 @@ def _panel(
         )
         box = (left, middle - _BAR // 2, left + max(length, 1), middle + _BAR // 2)
         draw.rectangle(box, colour)
-        place = (left + length + 8, middle)
+        place = (left + _LENGTH + 10, middle)
         draw.text(place, quantity.text(row), _INK, _font(_TEXT), anchor="lm")
     for row in rows:
         if row["variant"] == report.base and largest:

@@ -14,7 +14,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import tfquantseg
 from tfquantseg.benchmark.pairs import Turn
 
 _LINES = 25  # of what a dead worker has said
@@ -139,7 +138,7 @@ def ours(name: str, module: str) -> Worker:
         module: in `tfquantseg.benchmark`, such as "training_worker".
     """
     # Bazel's runfiles and a user's PYTHONPATH reach a child by its environment only.
-    path = [str(Path(tfquantseg.__file__).parents[1]), *filter(None, sys.path)]
+    path = [str(Path(__file__).parents[2]), *filter(None, sys.path)]
     environment = {
         "TF_CPP_MIN_LOG_LEVEL": "2",
         **os.environ,
