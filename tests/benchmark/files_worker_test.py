@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from ai_edge_litert import interpreter as litert
 
+from tests.benchmark.litert import logits
 from tfquantseg import models
 from tfquantseg.benchmark import files_worker, networks
 
@@ -24,25 +25,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return to
 
 
-def _logits(file: Path, bytes_: np.ndarray) -> np.ndarray:
-    runner = litert.Interpreter(str(file))
-    runner.allocate_tensors()
-    (entry,), (out,) = runner.get_input_details(), runner.get_output_details()
-    integers = bytes_.astype(np.int16) - 128
-    image = integers / 128 if entry["dtype"] == np.float32 else integers
-    runner.set_tensor(entry["index"], image.astype(entry["dtype"])[np.newaxis])
-    runner.invoke()
-    values = runner.get_tensor(out["index"]).astype(np.float32)
-    scale, zero = out["quantization"]
-    return values if not scale else (values - zero) * scale
-
-
 def test_all_files_compute_the_same_network(folder: Path) -> None:
     bytes_ = np.random.default_rng(7).integers(0, 256, (*SIZE, 3), np.uint8)
-    expected = _logits(folder / "float32.tflite", bytes_)
+    expected = logits(folder / "float32.tflite", bytes_)
     assert expected.std() > 0.1  # it computes something
     for variant in VARIANTS[1:]:
-        received = _logits(folder / f"{variant}.tflite", bytes_)
+        received = logits(folder / f"{variant}.tflite", bytes_)
         # 8 bits a tensor lose little of it; another network's logits would correlate with 0.
         assert np.corrcoef(expected.ravel(), received.ravel())[0, 1] > 0.98, variant
 
