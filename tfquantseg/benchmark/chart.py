@@ -22,9 +22,10 @@ _BESIDE = 150  # for the text to the right of the bars
 
 
 def chart(report: Report) -> Image.Image:
-    """Draws bars from zero, each panel on a scale of its own; the shorter, the better.
+    """Draws bars from zero; the shorter, the better.
 
-    A dotted line through each panel marks the base.
+    The panels of one network and quantity share a scale, so that those of several sizes or batches
+    show how the cost grows. A dotted line through each panel marks the base.
 
     Args:
         report: of at least one row.
@@ -59,7 +60,9 @@ def chart(report: Report) -> Image.Image:
             place = (_MARGIN + names, middle)
             draw.text(place, labels[row["variant"]], ink, _font(_TEXT), anchor="rm")
         for left, quantity in zip(lefts, quantities, strict=True):
-            _panel(draw, (left, top + _PITCH), group, quantity, report)
+            network = group[0]["network"]
+            largest = max(row[quantity.key] for row in rows if row["network"] == network)
+            _panel(draw, (left, top + _PITCH), group, quantity, report, largest)
         top += height
     for index, note in enumerate(notes):
         draw.text((_MARGIN, top + line * index), note, _FAINT, _font(_TEXT))
@@ -72,10 +75,19 @@ def _panel(
     rows: Sequence[Row],
     quantity: Quantity,
     report: Report,
+    largest: float,
 ) -> None:
-    """Draws one quantity of one case; `corner` is the first bar's, left and above."""
+    """Draws one quantity of one case.
+
+    Args:
+        draw: on the picture.
+        corner: left and upper end of the first bar.
+        rows: of the case.
+        quantity: which.
+        report: what the rows are of.
+        largest: the longest bar's number.
+    """
     left, top = corner
-    largest = max(row[quantity.key] for row in rows)
     for index, row in enumerate(rows):
         middle = top + _PITCH * index + _PITCH // 2
         length = round(_LENGTH * row[quantity.key] / largest) if largest else 0

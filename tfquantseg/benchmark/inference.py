@@ -135,7 +135,7 @@ def _write(
     folder: Path,
 ) -> None:
     """Writes VARIANT.tflite of each variant."""
-    request.say(f"{network.name}: writing files")
+    request.say(f"{network.name}: writing files of {', '.join(variants)}")
     with worker.ours(f"{network.name}, writing its files", "files_worker") as writer:
         writer.build(network=network.name, size=size, folder=str(folder), variants=list(variants))
     for variant in variants:
