@@ -3,7 +3,7 @@
 import pytest
 
 from tfquantseg.benchmark import suites
-from tfquantseg.benchmark.suite import Column, chosen, table
+from tfquantseg.benchmark.suite import Column, Report, chosen, table
 
 COLUMNS = (
     Column(title="network", text=lambda row: row["network"], left=True),
@@ -18,6 +18,33 @@ def test_a_table_is_markdown_with_aligned_columns() -> None:
         "| ------------ | ------: |",
         "| unet         |  1.50 s |",
         "| a longer one | 12.25 s |",
+    ]
+
+
+def test_ours_is_compared_with_every_other_variant_of_its_run() -> None:
+    def row(case: str, variant: str, median: float) -> dict:
+        spread = {"median": median, "low": median - 0.01, "high": median + 0.02}
+        ratios = {"float32": spread, "PAPER": spread, "INTEGER": {"median": 1, "low": 1, "high": 1}}
+        return {"case": case, "variant": variant, "ratios": ratios}
+
+    report = Report(
+        title="",
+        rows=(
+            row("unet", "float32", 1),
+            row("unet", "PAPER", 0.9),
+            row("unet", "INTEGER", 0.75),
+            row("fcn", "float32", 1),
+        ),
+        variants={"float32": "Keras", "PAPER": "ours, PAPER", "INTEGER": "ours, INTEGER"},
+        base="float32",
+        ours=("PAPER", "INTEGER"),
+        columns=(),
+        quantities=(),
+        notes=(),
+        left_out=(),
+    )
+    assert report.comparisons() == [
+        "unet: ours, INTEGER, as a share of Keras 0.75 (0.74-0.77); ours, PAPER 0.75 (0.74-0.77)."
     ]
 
 

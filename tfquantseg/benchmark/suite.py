@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -103,9 +104,28 @@ class Report:
         """Returns the table, in Markdown whose columns are aligned."""
         return table(self.rows, self.columns)
 
+    def comparisons(self) -> list[str]:
+        """Returns a line for each run: the last of ours that ran against every other variant."""
+        lines = []
+        for case, group in itertools.groupby(self.rows, lambda row: row["case"]):
+            for row in [row for row in group if row["variant"] in self.ours][-1:]:
+                shares = [
+                    f"{self.variants[name]} {spread_text(one['median'], one['low'], one['high'])}"
+                    for name, one in row["ratios"].items()
+                    if name != row["variant"]
+                ]
+                mine = self.variants[row["variant"]]
+                lines.append(f"{case}: {mine}, as a share of {'; '.join(shares)}.")
+        return lines
+
     def as_json(self) -> dict[str, Any]:
         """Returns ``rows`` and ``left_out``."""
         return {"rows": [dict(row) for row in self.rows], "left_out": list(self.left_out)}
+
+
+def spread_text(median: float, low: float, high: float) -> str:
+    """Returns a ratio and its quartiles as people read them: 0.75 (0.74-0.77)."""
+    return f"{median:.2f} ({low:.2f}-{high:.2f})"
 
 
 def table(rows: Sequence[Row], columns: Sequence[Column]) -> str:

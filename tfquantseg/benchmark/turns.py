@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tfquantseg.benchmark.pairs import Spread, Turn, interleaved, ratios
+from tfquantseg.benchmark.suite import spread_text
 from tfquantseg.benchmark.worker import Worker
 from tfquantseg.training.bar import Count
 
@@ -77,9 +78,8 @@ def ratio_fields(turns: Mapping[str, Sequence[Turn]], variant: str, base: str) -
 
 
 def ratio_text(row: Mapping[str, Any]) -> str:
-    """Returns the ratio and its quartiles for a table: 0.75 (0.74-0.77)."""
-    low, high = row["ratio_low"], row["ratio_high"]
-    return f"{row['ratio_to_float32']:.2f} ({low:.2f}-{high:.2f})"
+    """Returns a row's ratio and its quartiles for a table."""
+    return spread_text(row["ratio_to_float32"], row["ratio_low"], row["ratio_high"])
 
 
 def megabytes(count: int) -> str:

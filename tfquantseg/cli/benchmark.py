@@ -109,6 +109,7 @@ def _benchmark(values: flags.FlagValues) -> int:
     about = machine.about(threads, load)
     if report.cases > 1:  # One alone has been shown just now.
         print(f"{report.title}\n\n{report.table()}\n")
+    print(*report.comparisons(), sep="\n")
     print(f"{about['processor']}, {threads} threads.", *report.notes, *report.left_out, sep="\n")
     with io.BytesIO() as png:
         chart(report).save(png, "PNG")
