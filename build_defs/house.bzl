@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "transform": ["names", "models", "numerics", "policy", "layers"],
     "optimizer": ["names", "numerics", "policy", "layers"],
     "export": ["names", "models", "numerics", "policy", "layers", "transform"],
-    # -> training -> analysis -> cli
+    # -> training -> analysis -> benchmark -> cli
     "training": [
         "names",
         "data",
@@ -53,6 +53,18 @@ MAY_IMPORT = {
         "export",
         "training",
     ],
+    "benchmark": [
+        "names",
+        "losses",
+        "models",
+        "numerics",
+        "policy",
+        "layers",
+        "transform",
+        "optimizer",
+        "export",
+        "training",
+    ],
     "cli": [
         "names",
         "data",
@@ -69,6 +81,7 @@ MAY_IMPORT = {
         "export",
         "training",
         "analysis",
+        "benchmark",
     ],
 }
 

@@ -1,0 +1,68 @@
+"""tfmot's rows, which need the packages of peers.lock. Run by hand: CONTRIBUTING.md says how."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.benchmark.litert import logits
+from tfquantseg.benchmark import files_worker, inference, training, worker
+from tfquantseg.benchmark.suite import Request
+
+SIZE = (32, 32)
+pytestmark = pytest.mark.filterwarnings("ignore:Statistics for quantized inputs:UserWarning")
+
+
+@pytest.fixture
+def peers_python() -> Path:
+    """The interpreter of peers.lock."""
+    return Path(os.environ["TFQUANTSEG_PEERS_PYTHON"]).absolute()
+
+
+def test_tfmot_trains_beside_its_own_float32(peers_python: Path) -> None:
+    report = training.run(
+        Request(
+            networks=("residual_unet",),
+            variants=("tfmot_float32", "tfmot_qat"),
+            sizes=(SIZE,),
+            batches=(2,),
+            rounds=2,
+            peers_python=peers_python,
+        )
+    )
+    assert [row["variant"] for row in report.rows] == ["float32", "tfmot_float32", "tfmot_qat"]
+    qat = report.rows[2]
+    assert qat["step_seconds"] > 0
+    assert qat["memory_bytes"] > 5e6
+    assert qat["ratios"]["tfmot_float32"]["median"] > 0
+
+
+@pytest.mark.parametrize("network", ["residual_unet", "fcn8s_vgg16", "deeplabv3_resnet50"])
+def test_tfmots_file_computes_the_same_network(
+    network: str, peers_python: Path, tmp_path: Path
+) -> None:
+    files_worker.build(network=network, size=list(SIZE), folder=str(tmp_path), variants=["float32"])
+    file = tmp_path / "tfmot_qat.tflite"
+    with worker.of_peers("tfmot", peers_python, "tfmot_file") as writer:
+        writer.build(folder=str(tmp_path), file=str(file), steps=3)
+    bytes_ = np.random.default_rng(7).integers(0, 256, (*SIZE, 3), np.uint8)
+    expected = logits(tmp_path / "float32.tflite", bytes_)
+    received = logits(file, bytes_)
+    # Its ranges are still near their start of -6..6 after three steps, so 8 bits lose more than
+    # usual; another network's logits would correlate with 0.
+    assert np.corrcoef(expected.ravel(), received.ravel())[0, 1] > 0.5
+
+
+def test_tfmots_file_is_measured(peers_python: Path) -> None:
+    report = inference.run(
+        Request(
+            networks=("residual_unet",),
+            variants=("tfmot_qat",),
+            sizes=(SIZE,),
+            rounds=2,
+            peers_python=peers_python,
+        )
+    )
+    assert [row["variant"] for row in report.rows] == ["float32", "tfmot_qat"]
+    assert report.rows[1]["file_bytes"] < report.rows[0]["file_bytes"] / 2
