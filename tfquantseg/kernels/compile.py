@@ -22,7 +22,7 @@ import subprocess
 import sys
 import tempfile
 
-FOLDER = pathlib.Path(__file__).resolve().parent
+FOLDER = pathlib.Path(__file__).parent
 LIBRARY = "_kernels.so"
 _USER_ERROR = 2
 
