@@ -146,32 +146,72 @@ struct Errors {
   int8_t* panels;
 };
 
-// The sums of one panel and some input channels, [tap][input channel][32].
+// Some images and rows of the error, whose positions are multiplied at a time.
+struct Chunk {
+  int64_t image, images, row, rows;
+};
+
+std::vector<Chunk> ChunksOf(int64_t images, int64_t rows, int64_t positions_in_row) {
+  std::vector<Chunk> chunks;
+  const int64_t most = std::max<int64_t>(kChunk / positions_in_row, 1);  // rows
+  const int64_t together = std::max<int64_t>(most / rows, 1);            // images
+  for (int64_t n = 0; n < images; n += together) {
+    for (int64_t y = 0; y < rows; y += most) {
+      chunks.push_back({n, std::min(together, images - n), y, std::min(most, rows - y)});
+    }
+  }
+  return chunks;
+}
+
+// Computes the gradient of one panel's output channels and some input channels.
+//
+// `Sum` holds the sum over all positions: int32_t, or double where 32 bits are too few.
 template <typename Sum>
-void Accumulate(const Planes& planes, const uint8_t* a, const Errors& errors, int64_t panel,
-                Part channels, Sum* sums) {
-  alignas(64) int32_t tile[kTileRows * kPanel];
+void Multiply(const Planes& planes, const uint8_t* a, const Errors& errors, int64_t panel,
+              Part channels, float scale, float* gradient) {
   const Axis &rows = planes.rows, &columns = planes.columns;
-  const int64_t a_chunk = std::max<int64_t>(kChunk / (4 * errors.quads()), 1);  // rows
-  const int64_t tiles = CeilDiv(channels.count, kTileRows);
+  const int64_t taps = rows.kernel * columns.kernel, first = panel * kPanel;
+  const int64_t outputs = std::min<int64_t>(kPanel, errors.channels - first);
   const int width = errors.width(panel);
-  for (int64_t n = 0; n < planes.batch; ++n) {
-    for (int64_t y = 0; y < rows.output; y += a_chunk) {
-      const int64_t runs = std::min(a_chunk, rows.output - y);
-      const int8_t* e = errors.At(panel, n * rows.output + y);
-      for (int64_t t = 0; t < tiles; ++t) {
-        const Part part = EvenPart(channels.count, tiles, t);
-        for (int64_t tap = 0; tap < rows.kernel * columns.kernel; ++tap) {
-          const int64_t at = planes.At(n, channels.first + part.first, y, tap / columns.kernel,
-                                       tap % columns.kernel);
-          MultiplyTile(static_cast<int>(part.count), width,
-                       {a + at, planes.plane, errors.quads(), runs, rows.stride * planes.width}, e,
-                       tile);
-          Sum* to = sums + (tap * channels.count + part.first) * kPanel;
-          for (int64_t i = 0; i < part.count * kPanel; ++i) to[i] += static_cast<Sum>(tile[i]);
+
+  // What the bytes n + 128 of A add to the sums.
+  int32_t of_error[kPanel] = {};
+  AddColumns(errors.At(panel, 0), errors.images_rows * errors.quads(), width, of_error);
+  Sum zeros[kPanel];
+  for (int j = 0; j < kPanel; ++j) zeros[j] = static_cast<Sum>(of_error[j]) * kZero;
+  const auto write = [&](const auto* sums, int64_t tap, int64_t channel) {
+    float* to = gradient + (tap * planes.channels + channel) * errors.channels + first;
+    for (int64_t j = 0; j < outputs; ++j) to[j] = static_cast<float>(sums[j] - zeros[j]) * scale;
+  };
+
+  const std::vector<Chunk> chunks = ChunksOf(planes.batch, rows.output, 4 * errors.quads());
+  std::vector<Sum> sums(chunks.size() == 1 ? 0 : taps * channels.count * kPanel);
+  alignas(64) int32_t tile[kTileRows * kPanel];
+  const int64_t tiles = CeilDiv(channels.count, kTileRows);
+  for (const Chunk& chunk : chunks) {
+    const int8_t* e = errors.At(panel, chunk.image * rows.output + chunk.row);
+    for (int64_t t = 0; t < tiles; ++t) {
+      const Part part = EvenPart(channels.count, tiles, t);
+      const int64_t channel = channels.first + part.first;
+      for (int64_t tap = 0; tap < taps; ++tap) {
+        const int64_t at = planes.At(chunk.image, channel, chunk.row, tap / columns.kernel,
+                                     tap % columns.kernel);
+        const Rows bytes{a + at,     planes.plane,
+                         errors.quads(), chunk.rows,
+                         rows.stride * planes.width, chunk.images,
+                         planes.channels * planes.plane};
+        MultiplyTile(static_cast<int>(part.count), width, bytes, e, tile);
+        if (chunks.size() == 1) {
+          for (int64_t i = 0; i < part.count; ++i) write(tile + i * kPanel, tap, channel + i);
+          continue;
         }
+        Sum* to = sums.data() + (tap * channels.count + part.first) * kPanel;
+        for (int64_t i = 0; i < part.count * kPanel; ++i) to[i] += static_cast<Sum>(tile[i]);
       }
     }
+  }
+  for (int64_t row = 0; !sums.empty() && row < taps * channels.count; ++row) {
+    write(sums.data() + row * kPanel, row / channels.count, channels.first + row % channels.count);
   }
 }
 
@@ -256,31 +296,8 @@ class FilterGradient : public tensorflow::OpKernel {
     ForTasks(context, panels * groups, cycles, [&](int64_t task) {
       const int64_t panel = task / groups;
       const Part channels = EvenPart(inputs, groups, task % groups);
-      std::vector<Sum> sums(taps * channels.count * kPanel);
-      Accumulate(planes, a, errors, panel, channels, sums.data());
-      Write(errors, panel, channels, sums, taps, inputs, scale, gradient);
+      Multiply<Sum>(planes, a, errors, panel, channels, scale, gradient);
     });
-  }
-
-  // Takes out what the bytes n + 128 of A have added, and rescales.
-  template <typename Sum>
-  static void Write(const Errors& errors, int64_t panel, Part channels,
-                    const std::vector<Sum>& sums, int64_t taps, int64_t inputs, float scale,
-                    float* gradient) {
-    int32_t of_error[kPanel] = {};
-    AddColumns(errors.At(panel, 0), errors.images_rows * errors.quads(), errors.width(panel),
-               of_error);
-    const int64_t first = panel * kPanel;
-    const int64_t columns = std::min<int64_t>(kPanel, errors.channels - first);
-    Sum zeros[kPanel];
-    for (int j = 0; j < kPanel; ++j) zeros[j] = static_cast<Sum>(of_error[j]) * kZero;
-    for (int64_t tap = 0; tap < taps; ++tap) {
-      for (int64_t c = 0; c < channels.count; ++c) {
-        const Sum* sum = sums.data() + (tap * channels.count + c) * kPanel;
-        float* to = gradient + (tap * inputs + channels.first + c) * errors.channels + first;
-        for (int64_t j = 0; j < columns; ++j) to[j] = static_cast<float>(sum[j] - zeros[j]) * scale;
-      }
-    }
   }
 
   Attributes attributes_;

@@ -163,7 +163,7 @@ void Multiply(const Image& image, const Positions& at, const Packed& packed,
     const int64_t columns = std::min<int64_t>(kPanel, packed.columns - column);
     for (int64_t tile = 0; tile < tiles; ++tile) {
       const Part part = EvenPart(block.count, tiles, tile);
-      const Rows rows{patches.get() + part.first * depth, depth, depth / 4, 1, 0};
+      const Rows rows{patches.get() + part.first * depth, depth, depth / 4};
       MultiplyTile(static_cast<int>(part.count), packed.width(index), rows, packed.panel(index),
                    sums);
       for (int64_t p = 0; p < part.count; ++p) {

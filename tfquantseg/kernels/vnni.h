@@ -35,13 +35,15 @@ inline int64_t RoundUp(int64_t a, int64_t b) { return CeilDiv(a, b) * b; }
 // Columns that a panel which holds `columns` of B is wide: 16 or 32.
 inline int PanelWidth(int64_t columns) { return columns > kHalfPanel ? kPanel : kHalfPanel; }
 
-// Where a tile reads its rows of A: `runs` pieces of `quads` quads each.
+// Where a tile reads its rows of A: `quads` quads in each of `runs` runs in each of `groups`.
 struct Rows {
   const uint8_t* first;  // byte 0 of row 0
   int64_t stride;        // bytes from one row to the next
   int64_t quads;         // in one run
-  int64_t runs;
-  int64_t run_stride;    // bytes from one run to the next
+  int64_t runs = 1;      // in one group
+  int64_t run_stride = 0;
+  int64_t groups = 1;
+  int64_t group_stride = 0;
 };
 
 // sums[row][column] of a tile, all 32-bit; `sums` has kTileRows * kPanel places.
@@ -51,10 +53,9 @@ TFQUANTSEG_AVX512_VNNI inline void Tile(const Rows& a, const int8_t* b, int32_t*
   for (int i = 0; i < kRows; ++i) {
     for (int v = 0; v < kVectors; ++v) sum[i][v] = _mm512_setzero_si512();
   }
-  const uint8_t* run = a.first;
   const int64_t stride = a.stride;
-  for (int64_t r = 0; r < a.runs; ++r, run += a.run_stride) {
-    const uint8_t* at = run;
+  for (int64_t r = 0; r < a.runs * a.groups; ++r) {
+    const uint8_t* at = a.first + r / a.runs * a.group_stride + r % a.runs * a.run_stride;
     for (int64_t q = 0; q < a.quads; ++q, at += 4, b += 64 * kVectors) {
       __m512i columns[kVectors];
       for (int v = 0; v < kVectors; ++v) columns[v] = _mm512_loadu_si512(b + 64 * v);
