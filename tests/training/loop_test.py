@@ -1,21 +1,23 @@
 """The loop: resuming bit for bit, stopping, finishing, refusing."""
 
 import io
+import itertools
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from tests.training.tiny import config
-from tfquantseg.training import checkpoints, log
+from tfquantseg.training import checkpoints, log, loop, step
 from tfquantseg.training.evaluation import Evaluation, Evaluator, load_model
 from tfquantseg.training.loop import train
 
@@ -204,6 +206,24 @@ def test_an_evaluation_that_fails_loses_no_training(
         broken.setattr(Evaluator, "evaluate", fail)
         with pytest.raises(ValueError, match=r"^a.png is corrupt"):
             train(short, tmp_path, io.StringIO())
+    assert [saved.step for saved in checkpoints.listed(tmp_path / "checkpoints")] == [2]
+    assert train(short, tmp_path, io.StringIO()).status == "finished"
+    assert [row["step"] for row in _rows(tmp_path)] == ["1", "2", "3"]
+
+
+def test_an_image_that_cannot_be_read_loses_no_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def two_batches(*arguments: Any) -> Iterator[Any]:
+        yield from itertools.islice(step.training_batches(*arguments), 2)
+        raise ValueError("a.png is corrupt; replace it.")
+
+    short = config(policy="FLOAT", rules=(), steps=3)
+    with monkeypatch.context() as broken:
+        broken.setattr(loop, "training_batches", two_batches)
+        with pytest.raises(ValueError, match=r"^a.png is corrupt"):
+            train(short, tmp_path, io.StringIO())
+    # No checkpoint was due after step 2.
     assert [saved.step for saved in checkpoints.listed(tmp_path / "checkpoints")] == [2]
     assert train(short, tmp_path, io.StringIO()).status == "finished"
     assert [row["step"] for row in _rows(tmp_path)] == ["1", "2", "3"]

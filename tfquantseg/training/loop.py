@@ -121,7 +121,11 @@ class _Run:
         ):
             board.table(self._done, "objects", objects)
             while self._done < steps:
-                batch = next(batches)
+                try:
+                    batch = next(batches)
+                except ValueError:  # A file that cannot be read loses no training.
+                    self._save(None)
+                    raise
                 result = self._step(*batch)
                 self._check_finite(result)
                 self._done += 1
@@ -178,17 +182,20 @@ class _Run:
             board.flush()
             received = stop.received  # Read once: a signal may come at any moment.
             if evaluates or step % config.checkpoint_every == 0 or received:
-                checkpoints.save(
-                    self._folder,
-                    self._model,
-                    self._optimizer,
-                    step=step,
-                    miou=evaluation.scores.miou if evaluation else None,
-                    config=self._as_saved,
-                    keep=config.keep,
-                )
+                self._save(evaluation)
                 self._progress.paused()
         return evaluation, received
+
+    def _save(self, evaluation: Evaluation | None) -> None:
+        checkpoints.save(
+            self._folder,
+            self._model,
+            self._optimizer,
+            step=self._done,
+            miou=evaluation.scores.miou if evaluation else None,
+            config=self._as_saved,
+            keep=self._config.keep,
+        )
 
     def _evaluate(self) -> Evaluation:
         evaluation = self._evaluator.evaluate(self._done)
