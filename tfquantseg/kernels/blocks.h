@@ -14,17 +14,16 @@ namespace tfquantseg {
 
 constexpr int64_t kBlock = 1024;  // Elements; a multiple of kDraws.
 
-// Calls work(start, end) for ranges of a tensor's elements that begin at blocks, on TensorFlow's
-// threads. Where the ranges end depends on the machine: what work computes must not.
+// Calls work(start, end) for ranges of a tensor's elements that begin at multiples of a grain, on
+// TensorFlow's threads. Where the ranges end depends on the machine: what work computes must not.
 template <typename Work>
 void ForRanges(tensorflow::OpKernelContext* context, int64_t size, double cycles_per_element,
-               const Work& work) {
-  const int64_t blocks = (size + kBlock - 1) / kBlock;
+               const Work& work, int64_t grain = kBlock) {
   const auto by_cost = tensorflow::thread::ThreadPool::SchedulingParams::Adaptive(
-      static_cast<int64_t>(cycles_per_element * kBlock));
+      static_cast<int64_t>(cycles_per_element * grain));
   context->device()->tensorflow_cpu_worker_threads()->workers->ParallelFor(
-      blocks, by_cost, [&](int64_t first, int64_t last) {
-        work(first * kBlock, std::min(last * kBlock, size));
+      (size + grain - 1) / grain, by_cost, [&](int64_t first, int64_t last) {
+        work(first * grain, std::min(last * grain, size));
       });
 }
 

@@ -149,12 +149,13 @@ TFQUANTSEG_VECTORIZED void UpdateRange(const Job& job, int64_t start, int64_t en
     QuantizeBlock(job.rounding, steps, job.update_most, n, update);
     const float* old = job.weight + block;
     float* moved = job.new_weight + block;
+    const float most_steps = job.update_most;
     int32_t lost = 0, at_limit = 0;
     for (int64_t i = 0; i < n; ++i) {
-      const float most = steps[i] * job.update_most;
+      const float most = steps[i] * most_steps;
       const float to = Clip(old[i] - update[i], most);
-      lost += (move[i] != 0) & (update[i] == 0);
-      at_limit += std::fabs(to) >= most;
+      lost += move[i] != 0 && update[i] == 0 ? 1 : 0;
+      at_limit += std::fabs(to) >= most ? 1 : 0;
       moved[i] = to;
     }
     if (!job.applies) std::copy_n(old, n, moved);

@@ -7,7 +7,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfquantseg.numerics import Uniform, quantize_error, quantize_value
+from tfquantseg.numerics import (
+    Uniform,
+    normalize,
+    normalize_batch,
+    quantize_error,
+    quantize_value,
+)
 from tfquantseg.policy import Policy
 
 
@@ -102,26 +108,41 @@ class BatchNorm(keras.layers.Layer):
 
     def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Returns gamma_q * x_hat_q + beta_q; a frozen layer uses its moving statistics."""
-        if training and self.trainable:
-            mu = _across_replicas(tf.reduce_mean(x, [0, 1, 2]))
-            sigma = self._deviation(x - mu)
-            self._follow(self.moving_mu, mu)
-            self._follow(self.moving_sigma, sigma)
-            self.clipped.assign(self._share_clipped(mu, sigma))
-        else:
-            mu = tf.convert_to_tensor(self.moving_mu)
-            sigma = tf.convert_to_tensor(self.moving_sigma)
-        x_hat = (x - _on(self._mu, mu)) / (_on(self._sigma, sigma) + self.epsilon)
-        x_hat_grid, error_grid = self.policy.x_hat(), self.policy.E2()
+        gamma = _on(self._gamma, tf.convert_to_tensor(self.gamma)) if self.scale else None
+        beta = _on(self._beta, tf.convert_to_tensor(self.beta)) if self.center else None
+        x_hat_grid = self.policy.x_hat()
+        error_grid = self.policy.E2() if self.quantize_error else None
+        if x_hat_grid is None and error_grid is None:
+            return self._normalized(x, gamma, beta, training)
+        x_hat = self._normalized(x, None, None, training)
         if x_hat_grid is not None:
             x_hat = quantize_value(x_hat, x_hat_grid)
-        if self.quantize_error and error_grid is not None:
+        if error_grid is not None:
             x_hat = quantize_error(x_hat, error_grid, self.name)
-        if self.scale:
-            x_hat = x_hat * _on(self._gamma, tf.convert_to_tensor(self.gamma))
-        if self.center:
-            x_hat = x_hat + _on(self._beta, tf.convert_to_tensor(self.beta))
-        return x_hat
+        x_hat = x_hat if gamma is None else x_hat * gamma
+        return x_hat if beta is None else x_hat + beta
+
+    def _normalized(
+        self, x: tf.Tensor, gamma: tf.Tensor | None, beta: tf.Tensor | None, training: bool
+    ) -> tf.Tensor:
+        """Returns gamma * x_hat + beta; in training the moving statistics follow."""
+        if not (training and self.trainable):
+            mu = _on(self._mu, tf.convert_to_tensor(self.moving_mu))
+            sigma = _on(self._sigma, tf.convert_to_tensor(self.moving_sigma))
+            return normalize(x, mu, sigma + self.epsilon, gamma, beta)
+        y, mu, sigma = normalize_batch(
+            x,
+            gamma,
+            beta,
+            norm=self.policy.norm,
+            epsilon=self.epsilon,
+            mu_grid=self._mu,
+            sigma_grid=self._sigma,
+        )
+        self._follow(self.moving_mu, mu)
+        self._follow(self.moving_sigma, sigma)
+        self.clipped.assign(self._share_clipped(mu, sigma))
+        return y
 
     def quantized_statistics(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Returns mu_q, sigma_q, gamma_q and beta_q of evaluation (Eq 14), float32 [C] each."""
@@ -147,14 +168,6 @@ class BatchNorm(keras.layers.Layer):
     def compute_output_shape(self, input_shape: Any) -> Any:
         """Returns the input's shape."""
         return input_shape
-
-    def _deviation(self, centred: tf.Tensor) -> tf.Tensor:
-        if self.policy.norm == "l1":
-            return _across_replicas(tf.reduce_mean(tf.abs(centred), [0, 1, 2]))
-        variance = _across_replicas(tf.reduce_mean(tf.square(centred), [0, 1, 2]))
-        # The square root's derivative at 0 is infinite: a constant channel keeps sigma = 0.
-        positive = variance > 0
-        return tf.where(positive, tf.sqrt(tf.where(positive, variance, 1.0)), 0.0)
 
     def _follow(self, moving: keras.Variable, batch: tf.Tensor) -> None:
         old = tf.convert_to_tensor(moving)
@@ -197,10 +210,3 @@ def deviation_ratio(norm: str) -> float:
 
 def _on(grid: Uniform | None, value: tf.Tensor) -> tf.Tensor:
     return value if grid is None else quantize_value(value, grid)
-
-
-def _across_replicas(mean: tf.Tensor) -> tf.Tensor:
-    context = tf.distribute.get_replica_context()
-    if context is None or context.num_replicas_in_sync == 1:
-        return mean
-    return context.all_reduce(tf.distribute.ReduceOp.MEAN, mean)

@@ -1,5 +1,6 @@
 """Grids, where they act, and convolutions of integers: tensors only, no Keras."""
 
+from tfquantseg.numerics.batch_norm import Normalized, normalize, normalize_batch
 from tfquantseg.numerics.convolutions import PRODUCTS, Convolution
 from tfquantseg.numerics.errors import (
     EncodedError,
@@ -34,6 +35,7 @@ __all__ = [
     "Clip",
     "Convolution",
     "EncodedError",
+    "Normalized",
     "Quantized",
     "Rounding",
     "Scaled",
@@ -46,6 +48,8 @@ __all__ = [
     "is_finite",
     "largest_magnitude",
     "levels",
+    "normalize",
+    "normalize_batch",
     "poisoned",
     "product",
     "quantize_error",
