@@ -42,6 +42,7 @@ def test_rows_hold_what_the_contract_asks_for(report: Report) -> None:
         # Weights and momentum of 0.8 million parameters, and what a step keeps.
         assert 5e6 < row["memory_bytes"] < 2e9
         assert len(row["rounds"]) == ROUNDS
+        assert 0 < row["loss"] < 10  # of random labels; 2.4 where all classes are equally likely
         assert row["steps"] % ROUNDS == 0
 
 

@@ -20,7 +20,8 @@ from tfquantseg.export import freeze, write_tflite
 from tfquantseg.policy import preset
 from tfquantseg.transform import quantize
 
-_CALIBRATION = 8  # images
+_CALIBRATION = 8  # images, which TensorFlow's converter runs one by one
+_BATCH = 2  # of them, whose activations are in memory at once
 
 
 def build(*, network: str, size: list[int], folder: str, variants: list[str]) -> Step:
@@ -29,7 +30,7 @@ def build(*, network: str, size: list[int], folder: str, variants: list[str]) ->
     random = np.random.default_rng(0)
     bytes_ = random.integers(0, 256, (_CALIBRATION, height, width, 3)).astype(np.float32)
     model = networks.network(network).build((height, width))
-    give_statistics(model, bytes_)
+    give_statistics(model, bytes_[:_BATCH])
     body = description.without_rescaling(model)
     to = Path(folder)
     description.write(body, to)
@@ -40,7 +41,7 @@ def build(*, network: str, size: list[int], folder: str, variants: list[str]) ->
         (to / "stock_ptq.tflite").write_bytes(stock_ptq(body, on_grid))
     if "ours" in variants:
         quantized = quantize(model, preset("INTEGER"))
-        quantized(bytes_, training=True)
+        quantized(bytes_[:_BATCH], training=True)
         (to / "ours.tflite").write_bytes(write_tflite(freeze(quantized, height, width)))
     return lambda: 0.0
 

@@ -23,10 +23,12 @@ class Turn:
     Attributes:
         seconds: wall time of each step.
         cpu_seconds: processor time of one step, all threads of the process together.
+        value: what the last step returned; in training, its loss.
     """
 
     seconds: tuple[float, ...]
     cpu_seconds: float
+    value: float = 0.0
 
     @property
     def median(self) -> float:

@@ -158,6 +158,7 @@ def _measured(
         "cpu_seconds": Spread.of([turn.cpu_seconds for turn in mine]).median,
         "memory_bytes": memory[variant],
         "memory_ratio_to_float32": memory[variant] / memory[BASE],
+        "loss": mine[-1].value,
         "steps": len(all_seconds(mine)),
         "rounds": [turn.median for turn in mine],
     }

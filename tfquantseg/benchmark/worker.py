@@ -73,7 +73,7 @@ class Worker:
                 f"The loss of {self._name} became {answer['value']}: it no longer trains, so the "
                 "time of its steps is no measurement. Please report it."
             )
-        return Turn(tuple(answer["seconds"]), answer["cpu_seconds"] / count)
+        return Turn(tuple(answer["seconds"]), answer["cpu_seconds"] / count, answer["value"])
 
     def memory(self) -> int:
         """Returns by how many bytes its peak resident memory has grown since it had imported.

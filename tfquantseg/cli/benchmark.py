@@ -10,8 +10,8 @@ Examples:
 
 All variants of a network run in one go, in turns A B C A B C ..., each in a process of its own, and
 ratios are taken pair by pair, so that what else the machine does falls on all alike. Still, let it
-do nothing else. Without --networks it measures residual_unet, ten_convolutions, fcn8s_vgg16 and
-deeplabv3_resnet50, for some minutes each.
+do nothing else; all variants of a network are in memory at once. Without --networks it measures
+residual_unet, ten_convolutions, fcn8s_vgg16 and deeplabv3_resnet50, for some minutes each.
 
 tfmot's packages exclude ours, so its rows need another interpreter, which is made on demand:
   --peers_python=$(./bazelw run //tools:peers_python -- -c 'import sys; print(sys.executable)')
