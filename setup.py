@@ -1,7 +1,7 @@
 """Compiles the own ops into the wheel, where the environment that builds it has TensorFlow.
 
 pyproject.toml says everything else. An isolated build has no TensorFlow, and gets none for this:
-it would download 600 MB, perhaps of another version than will run. The wheel then holds the
+it would be unpacked once more, perhaps of another version than will run. The wheel then holds the
 sources, and `python -m tfquantseg.kernels.compile` compiles them where it is installed.
 """
 

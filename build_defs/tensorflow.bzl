@@ -3,7 +3,7 @@
 _BUILD = """
 package(default_visibility = ["//visibility:public"])
 
-# The folder as one source: 10,000 files need not be listed.
+# The headers, a folder as one source: 10,000 files need not be listed.
 cc_library(
     name = "tensorflow",
     hdrs = ["include"],
@@ -12,13 +12,9 @@ cc_library(
 """
 
 _VALUES = """
-# Its folder of headers, its folder of libraries, its version.
-INCLUDE = "{folder}/include"
-LIBRARIES = "{folder}"
+# Its folder, where its libraries are, and its version.
+FOLDER = "{folder}"
 VERSION = "{version}"
-
-# Whether there is a C++ compiler; without one, TensorFlow's own ops do.
-CAN_COMPILE = {can_compile}
 """
 
 # Both as compile.py finds them.
@@ -37,21 +33,13 @@ def _locked_tensorflow_impl(rctx):
     if result.return_code:
         fail("TensorFlow of {} was not found: {}".format(interpreter, result.stderr))
     folder, version = result.stdout.splitlines()
-    compiler = rctx.os.environ.get("CC") or rctx.which("gcc")
     rctx.symlink(folder + "/include", "include")
     rctx.file("BUILD", _BUILD)
-    rctx.file("tensorflow.bzl", _VALUES.format(
-        can_compile = bool(compiler),
-        folder = folder,
-        version = version,
-    ))
+    rctx.file("tensorflow.bzl", _VALUES.format(folder = folder, version = version))
 
-# Its headers are no target: they are 10,000 files outside the checkout, in a folder that has the
-# lock's hash in its name, so that another lock compiles anew.
+# The folder of the interpreter has the lock's hash in its name: another lock compiles anew.
 locked_tensorflow = repository_rule(
     implementation = _locked_tensorflow_impl,
     attrs = {"interpreter": attr.label(mandatory = True, allow_single_file = True)},
     doc = "Tells where the TensorFlow of a locked_python lies, as constants of tensorflow.bzl.",
-    environ = ["CC", "PATH"],
-    local = True,
 )

@@ -31,6 +31,8 @@ class Machine:
             (self.bin / tool).symlink_to(shutil.which(tool) or pytest.fail(f"no {tool} here"))
         (self.bin / "python3").symlink_to(sys.executable)
         self.add("id", "#!/bin/sh\necho 0\n")
+        for compiler in ("gcc", "g++"):
+            self.add(compiler, "#!/bin/sh\n")
         self.checkout = folder / "above" / "checkout"
         self.checkout.mkdir(parents=True)
         shutil.copy("bazelw", self.checkout / "bazelw")
@@ -159,6 +161,14 @@ def test_without_root_nothing_is_installed(machine: Machine) -> None:
 
 def test_without_apt_get_and_bazel_there_is_one_sentence(machine: Machine) -> None:
     assert "no Bazel on PATH" in refusal(machine.run("test", "//..."))
+
+
+@pytest.mark.parametrize("missing", ["gcc", "g++"])
+def test_without_a_compiler_there_is_one_sentence(machine: Machine, missing: str) -> None:
+    machine.add("bazel", PLAIN.format(version="4.2.3"))
+    (machine.bin / missing).unlink()
+    assert "no C++ compiler on PATH" in refusal(machine.run("test", "//..."))
+    assert "args=build //..." in machine.run("build", "//...", CC="/opt/bin/clang").stdout
 
 
 def test_the_data_folder_is_beside_the_checkout_or_where_the_user_says(machine: Machine) -> None:

@@ -22,7 +22,7 @@ import subprocess
 import sys
 import tempfile
 
-FOLDER = pathlib.Path(__file__).resolve().parent
+FOLDER = pathlib.Path(__file__).parent
 LIBRARY = "_kernels.so"
 _USER_ERROR = 2
 
@@ -53,9 +53,9 @@ def compile_library(target: pathlib.Path, objects: pathlib.Path) -> None:
         # Not -I: warnings in TensorFlow's headers are not ours.
         f"-isystem{tensorflow / 'include'}",
         f'-DTFQUANTSEG_TENSORFLOW="{version}"',
-        # Last: where this is installed, it is the folder of all packages.
-        f"-idirafter{FOLDER.parents[1]}",
     ]
+    # Last among the folders of headers: where this is installed, all packages lie in it.
+    ours = f"-idirafter{FOLDER.parents[1]}"
     headers = b"".join(path.read_bytes() for path in sorted(FOLDER.glob("*.h")))
     objects.mkdir(parents=True, exist_ok=True)
 
@@ -64,7 +64,7 @@ def compile_library(target: pathlib.Path, objects: pathlib.Path) -> None:
         digest = hashlib.sha256(b"\0".join(made_of)).hexdigest()[:16]
         made = objects / f"{source.stem}-{digest}.o"
         if not made.exists():
-            _whole(made, [compiler, *flags, "-c", str(source)])
+            _whole(made, [compiler, *flags, ours, "-c", str(source)])
         return made
 
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
