@@ -97,8 +97,7 @@ def test_the_draws_depend_on_the_name() -> None:
     assert np.any(first.numpy() != second.numpy())
 
 
-def test_the_threads_do_not_matter() -> None:
-    """One range a thread: the own op cuts a large tensor, the slices are computed whole."""
+def test_a_tensor_that_several_threads_share() -> None:
     error = of_kind("normal", (1, 64, 64, 64))
     own, stock = both(error, INTEGER, dtype=tf.int8)
     assert_same(own.pair, stock.pair)

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <atomic>
 
+#include "absl/status/status.h"
 #include "tensorflow/core/framework/common_shape_fns.h"
 #include "tensorflow/core/framework/op.h"
 #include "tensorflow/core/framework/op_kernel.h"
@@ -104,8 +105,8 @@ class EncodeScaledOp : public tensorflow::OpKernel {
     step->scalar<float>()() = grid_.Step(unit);
     Philox philox{};
     if (grid_.rounding == Rounding::kStochastic) {
-      const auto seed = context->input(2).flat<int64_t>();
-      philox = PhiloxOfSeed(seed(0), seed(1));
+      OP_REQUIRES(context, ReadSeed(context->input(2), &philox),
+                  absl::InvalidArgumentError("a seed has two numbers"));
     }
     float* out = integers->flat<float>().data();
     ForRanges(context, x.size(), 2, [&](int64_t start, int64_t end) {

@@ -58,6 +58,13 @@ struct ScaledGrid {
   Rounding rounding;
 };
 
+// The generator of an op's input: a seed of two numbers.
+inline bool ReadSeed(const tensorflow::Tensor& seed, Philox* philox) {
+  if (seed.NumElements() != 2) return false;
+  *philox = PhiloxOfSeed(seed.flat<int64_t>()(0), seed.flat<int64_t>()(1));
+  return true;
+}
+
 // Draws for a block that begins at this element, a multiple of kDraws.
 TFQUANTSEG_VECTORIZED TFQUANTSEG_INLINE void DrawBlock(const Philox& philox, int64_t start, uint16_t* draws) {
   for (int64_t i = 0; i < kBlock; i += kDraws) FillDraws(philox, (start + i) / kDraws, draws + i);

@@ -226,8 +226,8 @@ class UpdateOp : public tensorflow::OpKernel {
       });
       job.unit = grid_.Unit(FloatOf(most));
       job.step = grid_.Step(job.unit);
-      const auto seed = context->input(6).flat<int64_t>();
-      job.philox = PhiloxOfSeed(seed(0), seed(1));
+      OP_REQUIRES(context, ReadSeed(context->input(6), &job.philox),
+                  InvalidArgumentError("a seed has two numbers"));
     }
     std::atomic<int64_t> all_lost{0}, all_at_limit{0};
     ForRanges(context, size, 4, [&](int64_t start, int64_t end) {
