@@ -126,8 +126,6 @@ class Convolution:
             outputs = w.integers.shape[_KERNEL_AXIS[self.kind]]
         if bias is None:
             bias = tf.zeros([outputs])
-        if self.dilations != (1, 1):
-            return self._dilated(a, w, bias)
 
         ops = kernels.ops()
         forward = products(self._geometry(), _widest(self.A_bits, self.W_bits))
