@@ -205,7 +205,7 @@ def audit(
             value = loss(labels, model(images, training=True))
         optimizer.apply(tape.gradient(value, model.trainable_variables), model.trainable_variables)
         graph = tf.compat.v1.get_default_graph()
-        kernels.extend(op for op in graph.get_operations() if op.type in _OPERANDS)
+        kernels.extend(_kernels(graph))
         if with_taps:
             tapped.extend(_taps(graph))
         found.extend(_identity(kernel, model) for kernel in kernels)
@@ -233,6 +233,16 @@ def audit(
     for (owner, part, _), value in zip(tapped, values, strict=True):
         taps.setdefault(owner, {})[part] = value.numpy()
     return Audit(products, tuple(_problems(products, promises)), taps)
+
+
+def _kernels(graph: tf.Graph) -> list[tf.Operation]:
+    """Returns all convolution kernels; one that is run again on the same tensors counts once."""
+    found: dict[tuple[str, ...], tf.Operation] = {}
+    for operation in graph.get_operations():
+        if operation.type in _OPERANDS:
+            tensors = (tensor.name for tensor in operation.inputs)
+            found.setdefault((operation.type, *tensors), operation)
+    return list(found.values())
 
 
 def _statistics(x: tf.Tensor, bits: int) -> tuple[tf.Tensor, ...]:

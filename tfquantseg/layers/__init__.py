@@ -1,5 +1,6 @@
 """Keras layers over the numerics: nodes own W, bias and E2; edges own A and E1."""
 
+from tfquantseg.layers.activation import LeanReLU
 from tfquantseg.layers.batch_norm import BatchNorm, clipped_statistics, deviation_ratio
 from tfquantseg.layers.convolutions import (
     QuantConv2D,
@@ -12,6 +13,7 @@ from tfquantseg.layers.on_integers import QuantDropout, RoundOnStep
 
 __all__ = [
     "BatchNorm",
+    "LeanReLU",
     "Product",
     "QuantConv2D",
     "QuantConv2DTranspose",

@@ -1,5 +1,6 @@
 """Grids, where they act, and convolutions of integers: tensors only, no Keras."""
 
+from tfquantseg.numerics.activations import relu
 from tfquantseg.numerics.batch_norm import Normalized, normalize, normalize_batch
 from tfquantseg.numerics.convolutions import PRODUCTS, Convolution
 from tfquantseg.numerics.errors import (
@@ -55,6 +56,7 @@ __all__ = [
     "quantize_error",
     "quantize_gradient",
     "quantize_value",
+    "relu",
     "round_half_away",
     "round_half_up",
     "round_on_step",

@@ -9,7 +9,8 @@ With D = sigma_q + epsilon, N pixels a channel and e = dL/dy, the sums over batc
 
 where s, the derivative of sigma's sum, is ``sign(x - mu)`` for the mean absolute deviation and
 ``(x - mu) / sigma`` for the standard one. Errors pass straight through the grids of mu and sigma.
-For the backward pass only x is kept, and numbers a channel.
+For the backward pass numbers a channel are kept, and x; or, where x is the output of an own int8
+convolution in a graph, not even that: it is convolved again, which costs less than its memory.
 
 Own ops do this in three passes over x forward and two backward. Where there are none, and where
 statistics are those of several replicas, TensorFlow's ops compute and differentiate it.
@@ -26,6 +27,7 @@ import tensorflow as tf
 from tfquantseg import kernels
 from tfquantseg.numerics.errors import quantize_value
 from tfquantseg.numerics.grids import Uniform
+from tfquantseg.numerics.products import convolved_again
 
 Norm = Literal["l1", "l2"]
 
@@ -133,7 +135,7 @@ def _by_own_ops(
 
         def gradient(error: tf.Tensor, *_: tf.Tensor) -> Any:
             return ops.tfquantseg_normalize_gradient(
-                x, mu_q, divisor, gamma, mu, sigma, error, norm=norm
+                convolved_again(ops, x, error), mu_q, divisor, gamma, mu, sigma, error, norm=norm
             )
 
         y = ops.tfquantseg_normalize(x, mu_q, divisor, gamma, beta)

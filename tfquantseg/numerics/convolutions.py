@@ -19,7 +19,6 @@ rounded as any float32 sum.
 Source: arXiv:2011.14504, Figures 4 and 5.
 """
 
-import contextlib
 import dataclasses
 from collections.abc import Callable
 from typing import Any, Literal, get_args
@@ -27,9 +26,10 @@ from typing import Any, Literal, get_args
 import tensorflow as tf
 
 from tfquantseg import kernels
-from tfquantseg.numerics.errors import EncodedError, encode_error_pair, masked
+from tfquantseg.numerics.activations import Activation, passes
+from tfquantseg.numerics.errors import EncodedError, as_forward, encode_error_pair, masked
 from tfquantseg.numerics.grids import Quantized, Scaled
-from tfquantseg.numerics.products import Activation, Geometry, Kind, StockProducts, products
+from tfquantseg.numerics.products import Geometry, Kind, products
 from tfquantseg.numerics.taps import tap, tap_rounding
 
 PRODUCTS = ("forward", "input_gradient", "weight_gradient")
@@ -131,8 +131,6 @@ class Convolution:
         forward = products(self._geometry(), _widest(self.A_bits, self.W_bits))
         error_bits = self.error.integer_bits if self.error is not None else None
         backward = products(self._geometry(), _widest(self.A_bits, self.W_bits, error_bits))
-        if self.dilations != (1, 1) and StockProducts in (type(forward), type(backward)):
-            return self._dilated(a, w, bias)
 
         @tf.custom_gradient
         def act(
@@ -148,16 +146,14 @@ class Convolution:
                 out = forward.output(
                     kept_a, kept_w, s_a * s_out, bias, self.activation, output_size
                 )
-            passes = None
-            if self.activation != "linear":
-                passes = out > 0 if self.activation == "relu" else (out > 0) & (out < 6)
+            where = passes(out, self.activation)
             if type(forward) is not type(backward):
                 kept_a, kept_w = n_a, n_w
 
             def gradient(error: tf.Tensor) -> tuple[tf.Tensor | None, ...]:
-                with kernels.stock() if ops is None else contextlib.nullcontext():
+                with as_forward(ops):
                     e, e_in, sums = self._encode(
-                        error, passes, s_out if per_channel else None, backward.dtype
+                        error, where, s_out if per_channel else None, backward.dtype
                     )
                 s_in = e.step * s_out if e_in is None else e_in.step
                 n_e_in = (e if e_in is None else e_in).integers
@@ -171,28 +167,16 @@ class Convolution:
 
         return act(*a, *w, bias)
 
-    def _dilated(self, a: Quantized, w: Quantized, bias: tf.Tensor) -> tf.Tensor:
-        # TensorFlow's own dilated kernels lack a backward pass on some processors, and the
-        # depthwise one is wrong on others. Moving pixels into the batch keeps them integers.
-        dense = dataclasses.replace(self, dilations=(1, 1), padding="VALID")
-        return tf.nn.with_space_to_batch(
-            a.integers,
-            dilation_rate=list(self.dilations),
-            padding=self.padding,
-            op=lambda n_a, *_: dense(Quantized(n_a, a.step), w, bias),
-            filter_shape=w.integers.shape[:2],
-        )
-
     def _encode(
         self,
         error: tf.Tensor,
-        passes: tf.Tensor | None,
+        where: tf.Tensor | None,
         factor: tf.Tensor | None,
         dtype: tf.DType,
     ) -> EncodedError:
         """The error at the output, and again times W's step where that is one a channel."""
         if self.error is None:
-            error = masked(error, passes)
+            error = masked(error, where)
             one = tf.constant(1.0)
             scaled = None if factor is None else Quantized(error * factor, one)
             return EncodedError(Quantized(error, one), scaled, tf.reduce_sum(error, [0, 1, 2]))
@@ -201,12 +185,12 @@ class Convolution:
             error,
             self.error,
             self.name,
-            passes=passes,
+            passes=where,
             factor=factor,
             mask_first=self.error_at == "convolution",
             dtype=dtype,
         )
-        e = tap_rounding(masked(error, passes), e, self.name, letter)
+        e = tap_rounding(masked(error, where), e, self.name, letter)
         e = tap(e, self.name, letter)
         if e_in is not None:
             e_in = tap(e_in, self.name, f"{letter}_times_W_step")

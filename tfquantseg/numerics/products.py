@@ -14,16 +14,20 @@ two agree in every bit wherever float32 sums are exact, and the first are the tw
 import dataclasses
 from collections.abc import Callable
 from types import ModuleType
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import tensorflow as tf
 
 from tfquantseg import kernels
+from tfquantseg.numerics.activations import Activation, activate
 
-Activation = Literal["linear", "relu", "relu6"]
 Kind = Literal["conv2d", "depthwise", "transposed"]
 Size = tuple[int | tf.Tensor, int | tf.Tensor]
 
+_OUTPUTS = {
+    "TfquantsegConv2D": "tfquantseg_conv2d",
+    "TfquantsegConv2DBackpropInput": "tfquantseg_conv2d_backprop_input",
+}
 WIDEST = 8
 """Bits of the integers that own kernels multiply."""
 
@@ -81,7 +85,11 @@ class Products(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class StockProducts:
-    """TensorFlow's kernels on integers that travel in float32. Dilations are 1.
+    """TensorFlow's kernels on integers that travel in float32.
+
+    TensorFlow's dilated kernels lack a backward pass on some processors, and the depthwise one is
+    wrong on others. So a dilated convolution is a dense one on every d-th pixel: the pixels between
+    are moved into the batch, and back.
 
     Attributes:
         geometry: where the taps lie.
@@ -104,10 +112,9 @@ class StockProducts:
         size: Size | None,
     ) -> tf.Tensor:
         """Returns activation(conv(n_A, n_W) * scale + b)."""
-        y = self._sums(n_a, n_w, size) * scale + bias
-        if activation == "linear":
-            return y
-        return tf.nn.relu(y) if activation == "relu" else tf.nn.relu6(y)
+        dense = self._dense(n_a, n_w)
+        sums = dense.back(self._sums(dense.spread(n_a), n_w, size), dense.crops)
+        return activate(sums * scale + bias, activation)
 
     def _sums(self, n_a: tf.Tensor, n_w: tf.Tensor, size: Size | None) -> tf.Tensor:
         if self.geometry.kind == "conv2d":
@@ -133,15 +140,21 @@ class StockProducts:
             if self.geometry.kind == "conv2d"
             else tf.raw_ops.DepthwiseConv2dNativeBackpropInput
         )
-        return (
-            operation(input_sizes=tf.shape(n_a), filter=n_w, out_backprop=n_e, **self._attributes())
-            * scale
+        dense = self._dense(n_a, n_w)
+        sums = operation(
+            input_sizes=tf.shape(dense.spread(n_a)),
+            filter=n_w,
+            out_backprop=dense.spread(n_e, dense.crops),
+            **self._attributes(),
         )
+        return dense.back(sums) * scale
 
     def weight_gradient(
         self, n_a: tf.Tensor, n_w: tf.Tensor, n_e: tf.Tensor, scale: tf.Tensor
     ) -> tf.Tensor:
         """Returns corr(n_A, n_E) * scale."""
+        dense = self._dense(n_a, n_w)
+        n_a, n_e = dense.spread(n_a), dense.spread(n_e, dense.crops)
         if self.geometry.kind == "transposed":
             n_a, n_e = n_e, n_a
         operation: Callable[..., tf.Tensor] = (
@@ -155,7 +168,48 @@ class StockProducts:
         )
 
     def _attributes(self) -> dict[str, Any]:
-        return {"strides": [1, *self.geometry.strides, 1], "padding": self.geometry.padding}
+        dilated = self.geometry.dilations != (1, 1)
+        padding = "VALID" if dilated else self.geometry.padding
+        return {"strides": [1, *self.geometry.strides, 1], "padding": padding}
+
+    def _dense(self, n_a: tf.Tensor, n_w: tf.Tensor) -> "_Spread":
+        block = self.geometry.dilations
+        if block == (1, 1):
+            return _Spread(block, None, None)
+        reach = [(taps - 1) * d for taps, d in zip(n_w.shape[:2], block, strict=True)]
+        if self.geometry.padding == "VALID":
+            reach = [0, 0]
+        size = n_a.shape[1:3]
+        paddings, crops = tf.required_space_to_batch_paddings(
+            size if size.is_fully_defined() else tf.shape(n_a)[1:3],
+            block,
+            [[length // 2, length - length // 2] for length in reach],
+        )
+        return _Spread(block, paddings, crops)
+
+
+class _Spread(NamedTuple):
+    """How pixels move into the batch, so that those of one dilation apart are neighbours.
+
+    Attributes:
+        block: the dilations; (1, 1) leaves pixels where they are.
+        paddings: zeros around the input.
+        crops: what to cut off the output.
+    """
+
+    block: tuple[int, int]
+    paddings: tf.Tensor | None
+    crops: tf.Tensor | None
+
+    def spread(self, x: tf.Tensor, zeros: tf.Tensor | None = None) -> tf.Tensor:
+        if self.block == (1, 1):
+            return x
+        return tf.space_to_batch(x, self.block, self.paddings if zeros is None else zeros)
+
+    def back(self, x: tf.Tensor, cut: tf.Tensor | None = None) -> tf.Tensor:
+        if self.block == (1, 1):
+            return x
+        return tf.batch_to_space(x, self.block, self.paddings if cut is None else cut)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -241,6 +295,35 @@ def products(geometry: Geometry, widest: int | None) -> StockProducts | OwnProdu
     if ops is None or geometry.kind == "depthwise" or widest is None or widest > WIDEST:
         return StockProducts(geometry)
     return OwnProducts(geometry, ops)
+
+
+def convolved_again(ops: ModuleType, output: tf.Tensor, after: tf.Tensor) -> tf.Tensor:
+    """Returns the output of an own convolution, computed anew, so that it need not be kept.
+
+    The operands, int8, are kept for the backward products anyway.
+
+    Args:
+        ops: what `tfquantseg.kernels.ops` returned.
+        output: any tensor.
+        after: float32; computed first. An error, say, that arrives in the backward pass.
+
+    Returns:
+        The same values; the tensor itself in eager execution, and where it is no own convolution's.
+    """
+    if not tf.is_symbolic_tensor(output):
+        return output
+    made = output
+    while made.op.type in ("Identity", "IdentityN"):
+        made = made.op.inputs[made.value_index]
+    operation = made.op
+    if operation.type not in _OUTPUTS:
+        return output
+    attributes = ("strides", "dilations", "padding", "activation")
+    # Without the dependency TensorFlow would see that the two are the same, and keep the first.
+    with tf.control_dependencies([after]):
+        return getattr(ops, _OUTPUTS[operation.type])(
+            *operation.inputs, **{name: operation.get_attr(name) for name in attributes}
+        )
 
 
 def _static(length: int | tf.Tensor) -> int | None:

@@ -13,7 +13,7 @@ from typing import Any
 import keras
 
 from tfquantseg.layers.convolutions import ErrorGrid
-from tfquantseg.numerics.convolutions import Activation
+from tfquantseg.numerics.activations import Activation
 from tfquantseg.policy import Policy, Rules
 from tfquantseg.transform.graph import Call, Graph
 

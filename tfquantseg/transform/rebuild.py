@@ -9,6 +9,7 @@ from keras import tree
 
 from tfquantseg.layers import (
     BatchNorm,
+    LeanReLU,
     Product,
     QuantConv2D,
     QuantConv2DTranspose,
@@ -170,11 +171,19 @@ class _Builder:
         if not isinstance(operation, keras.layers.Layer):
             return call.apply(values)
         if id(operation) not in self._layers:
-            self._layers[id(operation)] = type(operation).from_config(operation.get_config())
+            self._layers[id(operation)] = self._copy(call)
         copy = self._layers[id(operation)]
         output = call.apply(values, copy)
         copy_weights(operation, copy)
         return output
+
+    def _copy(self, call: Call) -> keras.layers.Layer:
+        operation = call.operation
+        lean = call.kind == "activation" and call.activation in ("relu", "relu6")
+        if not lean or self._plan.policy(call).is_float:
+            return type(operation).from_config(operation.get_config())
+        most = 6.0 if call.activation == "relu6" else None
+        return LeanReLU(most, name=operation.name, dtype="float32")
 
     def _dropout(self, operation: keras.layers.Dropout) -> QuantDropout:
         if id(operation) not in self._layers:
