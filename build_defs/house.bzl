@@ -57,6 +57,7 @@ MAY_IMPORT = {
         "names",
         "losses",
         "models",
+        "kernels",
         "numerics",
         "policy",
         "layers",

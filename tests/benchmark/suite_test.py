@@ -62,5 +62,7 @@ def test_an_unknown_name_is_answered_with_the_nearest() -> None:
 def test_an_unknown_suite_is_answered_with_the_nearest() -> None:
     with pytest.raises(ValueError, match=r"Unknown suite 'trainig'.*Did you mean 'training'\?"):
         suites.suite("trainig")
-    with pytest.raises(ValueError, match="--suite is missing; give it one of inference, training"):
+    with pytest.raises(
+        ValueError, match="--suite is missing; give it one of inference, training, kernels"
+    ):
         suites.suite(None)

@@ -48,6 +48,16 @@ def test_a_worker_builds_once_and_steps_when_told() -> None:
     assert 80e6 <= grown < 90e6
 
 
+def test_one_worker_can_have_several_parts() -> None:
+    with _worker(SERVES) as one:
+        first, second = one.part("first"), one.part("second")
+        first.build(seconds=0.0, value=1.0)
+        second.build(seconds=0.0, value=2.0)
+        assert (first.steps(1).value, second.steps(1).value) == (1.0, 2.0)
+        first.build(seconds=0.0, value=3.0)
+        assert (first.steps(1).value, second.steps(1).value) == (3.0, 2.0)
+
+
 def test_memory_is_not_the_parents() -> None:
     held = bytearray(300_000_000)
     with _worker(SERVES) as one:

@@ -21,7 +21,7 @@ def test_one_run_gives_table_chart_and_json(
     shown = capsys.readouterr().out
     assert "| int8, ours " in shown
     assert "Chart  benchmark-inference.png\nJSON   speed.json\nNext:\n" in shown
-    assert shown.endswith("--suite=training\n")
+    assert shown.endswith("--suite=training\n  tfquantseg-benchmark --suite=kernels\n")
     report = json.loads(Path("speed.json").read_text())
     assert report["suite"] == "inference"
     assert report["machine"]["threads"] == 1
@@ -34,9 +34,13 @@ def test_one_run_gives_table_chart_and_json(
 @pytest.mark.parametrize(
     ("argument", "message"),
     [
-        ("--suite=infrence", "Unknown suite 'infrence'; accepted: inference, training. Did you"),
+        (
+            "--suite=infrence",
+            "Unknown suite 'infrence'; accepted: inference, training, kernels. Did you",
+        ),
         ("--networks=fcn8_vgg16", "Did you mean 'fcn8s_vgg16'?"),
         ("--variants=our", "Did you mean 'ours'?"),
+        ("--pieces=update", "--pieces is not for --suite=inference"),
         ("--sizes=96", "--sizes has '96'; accepted are heights and widths in pixels, as in 96x96"),
         ("--batch=0", "--batch has '0'; accepted are numbers of images"),
         ("--peers_python=/no/such", "which can't be run"),
@@ -55,7 +59,10 @@ def test_bad_input_is_one_message_before_any_work(
 
 def test_a_missing_suite_is_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
     assert benchmark.main(["benchmark"]) == 2
-    assert "--suite is missing; give it one of inference, training." in capsys.readouterr().err
+    assert (
+        "--suite is missing; give it one of inference, training, kernels."
+        in capsys.readouterr().err
+    )
 
 
 def test_help_names_every_suite_and_network(capsys: pytest.CaptureFixture[str]) -> None:

@@ -229,6 +229,32 @@ def test_an_image_that_cannot_be_read_loses_no_training(
     assert [row["step"] for row in _rows(tmp_path)] == ["1", "2", "3"]
 
 
+def test_nothing_is_traced_again_after_an_epoch_an_evaluation_or_a_resuming(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = []
+
+    def recorded(*arguments: Any, **options: Any) -> step.Step:
+        made.append(step.training_step(*arguments, **options))
+        return made[-1]
+
+    def three_batches(*arguments: Any) -> Iterator[Any]:
+        yield from itertools.islice(step.training_batches(*arguments), 3)
+        raise ValueError("a.png is corrupt; replace it.")
+
+    # 2 steps an epoch and one image left over, an evaluation and its monitors at each epoch's end.
+    data = {**config().data, "options": {"size": (64, 64), "scenes": 5}}
+    short = config(steps=6, evaluate_every=2, data=data)
+    monkeypatch.setattr(loop, "training_step", recorded)
+    with monkeypatch.context() as broken:
+        broken.setattr(loop, "training_batches", three_batches)
+        with pytest.raises(ValueError, match=r"^a.png is corrupt"):
+            train(short, tmp_path, io.StringIO())
+    assert train(short, tmp_path, io.StringIO()).status == "finished"
+    assert [row["step"] for row in _rows(tmp_path) if row["miou"]] == ["2", "4", "6"]
+    assert [one.experimental_get_tracing_count() for one in made] == [1, 1]
+
+
 def test_a_checkpoint_of_another_run_is_refused(uninterrupted: Path, tmp_path: Path) -> None:
     other = config(steps=50)
     (tmp_path / "checkpoints").mkdir()

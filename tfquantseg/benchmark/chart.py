@@ -24,8 +24,9 @@ _BESIDE = 150  # for the text to the right of the bars
 def chart(report: Report) -> Image.Image:
     """Draws bars from zero; the shorter, the better.
 
-    The panels of one network and quantity share a scale, so that those of several sizes or batches
-    show how the cost grows. A dotted line through each panel marks the base.
+    The panels of one network (or what else `scaled_by` names) and quantity share a scale, so that
+    those of several sizes or batches show how the cost grows. A dotted line
+    through each panel marks the base.
 
     Args:
         report: of at least one row.
@@ -60,8 +61,8 @@ def chart(report: Report) -> Image.Image:
             place = (_MARGIN + names, middle)
             draw.text(place, labels[row["variant"]], ink, _font(_TEXT), anchor="rm")
         for left, quantity in zip(lefts, quantities, strict=True):
-            network = group[0]["network"]
-            largest = max(row[quantity.key] for row in rows if row["network"] == network)
+            alike = group[0][report.scaled_by]
+            largest = max(row[quantity.key] for row in rows if row[report.scaled_by] == alike)
             _panel(draw, (left, top + _PITCH), group, quantity, report, largest)
         top += height
     for index, note in enumerate(notes):

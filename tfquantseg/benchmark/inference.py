@@ -16,7 +16,16 @@ from typing import Any
 
 from tfquantseg.benchmark import networks, turns, worker
 from tfquantseg.benchmark.pairs import Spread, Turn, all_seconds, percentile
-from tfquantseg.benchmark.suite import Column, Quantity, Report, Request, Row, chosen, table
+from tfquantseg.benchmark.suite import (
+    Column,
+    Quantity,
+    Report,
+    Request,
+    Row,
+    chosen,
+    refuse_pieces,
+    table,
+)
 from tfquantseg.export import read_graph
 from tfquantseg.models.framing import Size
 
@@ -78,6 +87,7 @@ def run(request: Request) -> Report:
     """
     if request.batches:
         raise ValueError("--batch is not for --suite=inference: a file runs one image at a time.")
+    refuse_pieces(request, "inference")
     chosen_networks = chosen("network", request.networks, networks.names())
     variants, left_out = worker.available(
         chosen("variant", request.variants, VARIANTS), BASE, _PEERS, request.peers_python

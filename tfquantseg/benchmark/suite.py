@@ -20,6 +20,7 @@ class Request:
     Attributes:
         networks: names; empty for all of the suite.
         variants: names; empty for all of the suite.
+        pieces: names; empty for all of the suite.
         sizes: (height, width) in pixels; empty for each network's own.
         batches: images a step; empty for each network's own.
         rounds: turns of each variant; None for the suite's own number.
@@ -30,6 +31,7 @@ class Request:
 
     networks: tuple[str, ...] = ()
     variants: tuple[str, ...] = ()
+    pieces: tuple[str, ...] = ()
     sizes: tuple[tuple[int, int], ...] = ()
     batches: tuple[int, ...] = ()
     rounds: int | None = None
@@ -83,6 +85,7 @@ class Report:
         quantities: of the chart.
         notes: how to read it.
         left_out: what was not measured, and what to do about it.
+        scaled_by: rows that are alike under this key share a scale in the chart.
     """
 
     title: str
@@ -94,6 +97,7 @@ class Report:
     quantities: tuple[Quantity, ...]
     notes: tuple[str, ...]
     left_out: tuple[str, ...]
+    scaled_by: str = "network"
 
     @property
     def cases(self) -> int:
@@ -164,3 +168,16 @@ def chosen(kind: str, asked: Sequence[str], known: Iterable[str]) -> tuple[str, 
         if name not in accepted:
             raise unknown_name(kind, name, accepted)
     return tuple(name for name in accepted if not asked or name in asked)
+
+
+def refuse_pieces(request: Request, suite: str) -> None:
+    """Checks that a suite of whole networks was not asked for pieces of them.
+
+    Raises:
+        ValueError: it was.
+    """
+    if request.pieces:
+        raise ValueError(
+            f"--pieces is not for --suite={suite}, which measures whole networks: choose them with "
+            "--networks, or measure pieces with --suite=kernels."
+        )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tfquantseg.benchmark import inference, training
+from tfquantseg.benchmark import inference, kernels, training
 from tfquantseg.benchmark.suite import Report, Request
 from tfquantseg.names import unknown_name
 
 _SUITES: dict[str, Callable[[Request], Report]] = {
     "inference": inference.run,
     "training": training.run,
+    "kernels": kernels.run,
 }
 
 

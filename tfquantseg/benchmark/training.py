@@ -14,7 +14,16 @@ from typing import Any
 
 from tfquantseg.benchmark import description, networks, turns, worker
 from tfquantseg.benchmark.pairs import Spread, Turn, all_seconds
-from tfquantseg.benchmark.suite import Column, Quantity, Report, Request, Row, chosen, table
+from tfquantseg.benchmark.suite import (
+    Column,
+    Quantity,
+    Report,
+    Request,
+    Row,
+    chosen,
+    refuse_pieces,
+    table,
+)
 from tfquantseg.models.framing import Size
 
 VARIANTS = {
@@ -71,6 +80,7 @@ def run(request: Request) -> Report:
         ValueError: a name is not known, a size does not fit, or the peers' interpreter is none.
         ChildProcessError: a worker ended.
     """
+    refuse_pieces(request, "training")
     chosen_networks = chosen("network", request.networks, networks.names())
     variants, left_out = worker.available(
         chosen("variant", request.variants, VARIANTS), BASE, _PEERS, request.peers_python

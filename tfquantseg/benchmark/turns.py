@@ -9,7 +9,7 @@ from typing import Any
 
 from tfquantseg.benchmark.pairs import Spread, Turn, interleaved, ratios
 from tfquantseg.benchmark.suite import spread_text
-from tfquantseg.benchmark.worker import Worker
+from tfquantseg.benchmark.worker import Part, Worker
 from tfquantseg.training.bar import Count
 
 
@@ -19,18 +19,20 @@ class Plan:
 
     Attributes:
         rounds: turns of each.
-        seconds: that a turn of the first worker takes about; all others do as many steps.
+        seconds: that a turn takes about.
         warm_up: steps of each that are not counted, before the first round.
         dropped: steps of each turn that are not counted, before the others.
+        same_steps: whether all do as many steps a turn as the first; else each fills its turn.
     """
 
     rounds: int
     seconds: float
     warm_up: int
     dropped: int
+    same_steps: bool = True
 
 
-def take(workers: Mapping[str, Worker], plan: Plan, what: str) -> dict[str, list[Turn]]:
+def take(workers: Mapping[str, Worker | Part], plan: Plan, what: str) -> dict[str, list[Turn]]:
     """Gives each worker, built before, its turn in each round.
 
     Args:
@@ -42,10 +44,12 @@ def take(workers: Mapping[str, Worker], plan: Plan, what: str) -> dict[str, list
         By variant, the turns.
     """
     warm = {name: one.steps(1, dropped=plan.warm_up - 1) for name, one in workers.items()}
-    count = max(1, round(plan.seconds / next(iter(warm.values())).median))
+    counts = {name: max(1, round(plan.seconds / turn.median)) for name, turn in warm.items()}
+    if plan.same_steps:
+        counts = dict.fromkeys(counts, next(iter(counts.values())))
     bar = Count(plan.rounds * len(workers), f"turns, {what}", sys.stderr)
 
-    def turn_of(worker: Worker) -> Callable[[], Turn]:
+    def turn_of(worker: Worker | Part, count: int) -> Callable[[], Turn]:
         def turn() -> Turn:
             taken = worker.steps(count, dropped=plan.dropped)
             bar.step()
@@ -53,7 +57,9 @@ def take(workers: Mapping[str, Worker], plan: Plan, what: str) -> dict[str, list
 
         return turn
 
-    return interleaved({name: turn_of(one) for name, one in workers.items()}, plan.rounds)
+    return interleaved(
+        {name: turn_of(one, counts[name]) for name, one in workers.items()}, plan.rounds
+    )
 
 
 def ratio_fields(turns: Mapping[str, Sequence[Turn]], variant: str, base: str) -> dict[str, Any]:
@@ -88,5 +94,7 @@ def megabytes(count: int) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Returns a short time for a table: 1.234 s or 12.3 ms."""
-    return f"{seconds:.3f} s" if seconds >= 1 else f"{1000 * seconds:.1f} ms"
+    """Returns a short time for a table: 1.234 s, 12.3 ms or 0.123 ms."""
+    if seconds >= 1:
+        return f"{seconds:.3f} s"
+    return f"{1000 * seconds:.1f} ms" if seconds >= 1e-3 else f"{1000 * seconds:.3f} ms"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import math
 import os
@@ -47,27 +48,33 @@ class Worker:
         )
 
     def build(self, **arguments: Any) -> None:
-        """Makes what is to be repeated.
-
-        Raises:
-            ChildProcessError: the worker ended.
-        """
-        self._ask({"do": "build", "with": arguments})
+        """Makes what is to be repeated, as `Part.build`."""
+        self.part("").build(**arguments)
 
     def steps(self, count: int, *, dropped: int = 0) -> Turn:
-        """Repeats it and returns what the last `count` repetitions took.
+        """Repeats it, as `Part.steps`."""
+        return self.part("").steps(count, dropped=dropped)
 
-        Args:
-            count: of the repetitions that count.
-            dropped: of those before, which warm up the processor's caches.
+    def part(self, name: str) -> Part:
+        """Returns one of several things that the process repeats, each under a name."""
+        return Part(self, name)
+
+    def profile(self) -> dict[str, float]:
+        """Returns what takes how many seconds of a repetition; empty where the worker can't tell.
 
         Raises:
             ChildProcessError: the worker ended.
-            FloatingPointError: what it computes is no number any more.
         """
+        answer: dict[str, float] = self._ask({"do": "profile"})["profile"]
+        return answer
+
+    def _build(self, part: str, arguments: dict[str, Any]) -> None:
+        self._ask({"do": "build", "of": part, "with": arguments})
+
+    def _steps(self, part: str, count: int, dropped: int) -> Turn:
         if dropped:
-            self._ask({"do": "steps", "count": dropped})
-        answer = self._ask({"do": "steps", "count": count})
+            self._ask({"do": "steps", "of": part, "count": dropped})
+        answer = self._ask({"do": "steps", "of": part, "count": count})
         if not math.isfinite(answer["value"]):
             raise FloatingPointError(
                 f"The loss of {self._name} became {answer['value']}: it no longer trains, so the "
@@ -128,6 +135,40 @@ class Worker:
         return ChildProcessError(
             f"The worker of {self._name} {how}. It said last:\n" + "\n".join(said or ["(nothing)"])
         )
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """One of the things that a worker repeats.
+
+    Attributes:
+        worker: the process.
+        name: of the thing, in that process.
+    """
+
+    worker: Worker
+    name: str
+
+    def build(self, **arguments: Any) -> None:
+        """Makes what is to be repeated, in place of what had the name before.
+
+        Raises:
+            ChildProcessError: the worker ended.
+        """
+        self.worker._build(self.name, arguments)
+
+    def steps(self, count: int, *, dropped: int = 0) -> Turn:
+        """Repeats it and returns what the last `count` repetitions took.
+
+        Args:
+            count: of the repetitions that count.
+            dropped: of those before, which warm up the processor's caches.
+
+        Raises:
+            ChildProcessError: the worker ended.
+            FloatingPointError: what it computes is no number any more.
+        """
+        return self.worker._steps(self.name, count, dropped)
 
 
 def ours(name: str, module: str) -> Worker:

@@ -7,11 +7,16 @@ Examples:
       What a training step of one network costs.
   benchmark --suite=training --networks=residual_unet --batch=4,8,16 --variants=INTEGER
       How the cost grows with the batch.
+  benchmark --suite=kernels
+      Each piece of a training step, own op and TensorFlow's, beside what the machine could do.
+  benchmark --suite=kernels --pieces=vgg_conv3,update
+      Two of them.
 
-All variants of a network run in one go, in turns A B C A B C ..., each in a process of its own, and
-ratios are taken pair by pair, so that what else the machine does falls on all alike. Still, let it
-do nothing else; all variants of a network are in memory at once. Without --networks it measures
-residual_unet, ten_convolutions, fcn8s_vgg16 and deeplabv3_resnet50, for some minutes each.
+All variants of a network run in one go, in turns A B C A B C ..., each in a process of its own (in
+the suite kernels all in one), and ratios are taken pair by pair, so that what else the machine does
+falls on all alike. Still, let it do nothing else; all variants of a network are in memory at once.
+Without --networks it measures residual_unet, ten_convolutions, fcn8s_vgg16 and deeplabv3_resnet50,
+for some minutes each.
 
 tfmot's packages exclude ours, so its rows need another interpreter, which is made on demand:
   --peers_python=$(./bazelw run //tools:peers_python -- -c 'import sys; print(sys.executable)')
@@ -45,9 +50,12 @@ def run() -> None:
 def _define(values: flags.FlagValues, argv: list[str]) -> None:
     del argv
     flags.DEFINE_string(
-        "suite", None, "What to measure: inference or training.", flag_values=values
+        "suite", None, "What to measure: inference, training or kernels.", flag_values=values
     )
     flags.DEFINE_list("networks", [], "Networks. Default: all.", flag_values=values)
+    flags.DEFINE_list(
+        "pieces", [], "Pieces, of the suite kernels. Default: all.", flag_values=values
+    )
     flags.DEFINE_list("variants", [], "Variants, beside float32. Default: all.", flag_values=values)
     flags.DEFINE_list(
         "sizes",
@@ -98,6 +106,7 @@ def _benchmark(values: flags.FlagValues) -> int:
         Request(
             networks=tuple(values.networks),
             variants=tuple(values.variants),
+            pieces=tuple(values.pieces),
             sizes=tuple(map(_size, values.sizes)),
             batches=tuple(map(_batch, values.batch)),
             rounds=values.rounds,
