@@ -175,12 +175,12 @@ class Convolution:
         dtype: tf.DType,
     ) -> EncodedError:
         """The error at the output, and again times W's step where that is one a channel."""
+        letter = "E1" if self.error_at == "activation" else "E2"
         if self.error is None:
             error = masked(error, where)
-            one = tf.constant(1.0)
-            scaled = None if factor is None else Quantized(error * factor, one)
-            return EncodedError(Quantized(error, one), scaled, tf.reduce_sum(error, [0, 1, 2]))
-        letter = "E1" if self.error_at == "activation" else "E2"
+            e = tap(Quantized(error, tf.constant(1.0)), self.name, letter)
+            scaled = None if factor is None else Quantized(error * factor, e.step)
+            return EncodedError(e, scaled, tf.reduce_sum(error, [0, 1, 2]))
         e, e_in, sums = encode_error_pair(
             error,
             self.error,

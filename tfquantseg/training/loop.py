@@ -13,8 +13,9 @@ from typing import Any, Literal, TextIO
 import tensorflow as tf
 from ml_collections import ConfigDict
 
+from tfquantseg import kernels
 from tfquantseg.data.survey import check_classes
-from tfquantseg.layers import clipped_statistics, object_table
+from tfquantseg.layers import QuantEdge, clipped_statistics, object_table
 from tfquantseg.training import checkpoints, parts, recipe, sizes, whole, workdir
 from tfquantseg.training.board import Board
 from tfquantseg.training.evaluation import Evaluation, Evaluator
@@ -144,6 +145,9 @@ class _Run:
             self._progress.say(f"Going on in {where} from step {self._done} of {steps}.")
         else:
             self._progress.say(f"Training in {where}")
+        why = kernels.why_not()
+        if why and any(isinstance(layer, QuantEdge) for layer in self._model.layers):
+            self._progress.say(f"{why} TensorFlow's kernels multiply instead, more slowly.")
         late = [step for step in boundaries if step >= steps]
         if late:
             self._progress.say(
