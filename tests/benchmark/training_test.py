@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from tfquantseg.benchmark import training
+from tfquantseg.benchmark import profile, training
 from tfquantseg.benchmark.pairs import Turn
 from tfquantseg.benchmark.suite import Report, Request
 
@@ -62,6 +62,20 @@ def test_the_table_has_a_line_for_each(report: Report) -> None:
     assert "| variant" in header
     assert set(rule) == set("| -:")
     assert [line.split("|")[2].strip() for line in lines] == ["Keras, float32", "ours, INTEGER"]
+
+
+def test_ours_has_a_profile_and_kerass_has_none(report: Report) -> None:
+    base, ours = report.rows
+    assert base["profile_seconds"] == {}
+    assert tuple(ours["profile_seconds"]) == profile.KINDS
+    assert all(seconds > 0 for seconds in ours["profile_seconds"].values())
+    header, _, *lines = training.profile_table(report.rows).splitlines()
+    assert [part.strip() for part in header.split("|")[1:3]] == [
+        "residual_unet 32x32, batch 1, by op",
+        "ours, INTEGER",
+    ]
+    assert [line.split("|")[1].strip() for line in lines] == [*profile.KINDS, "all ops"]
+    assert lines[-1].rstrip(" |").endswith("100%")
 
 
 def test_each_variant_keeps_its_own_turns() -> None:

@@ -36,7 +36,7 @@ def test_one_run_gives_table_chart_and_json(
     [
         (
             "--suite=infrence",
-            "Unknown suite 'infrence'; accepted: inference, training, kernels. Did you",
+            "Unknown suite 'infrence'; accepted: inference, kernels, training. Did you",
         ),
         ("--networks=fcn8_vgg16", "Did you mean 'fcn8s_vgg16'?"),
         ("--variants=our", "Did you mean 'ours'?"),

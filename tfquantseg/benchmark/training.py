@@ -33,12 +33,13 @@ VARIANTS = {
     "tfmot_float32": "tf_keras, float32",
     "tfmot_qat": "tf_keras, tfmot QAT",
     "PAPER": "ours, the paper's preset",
+    "INTEGER_stock": "ours, INTEGER by TensorFlow's ops",
     "INTEGER": "ours, INTEGER",
 }
 """By name, what is measured. The first is what the others are compared with, and always runs."""
 
 BASE = "float32"
-_OURS = ("PAPER", "INTEGER")
+_OURS = ("PAPER", "INTEGER_stock", "INTEGER")
 _PEERS = ("tfmot_float32", "tfmot_qat")
 _ROUNDS = 10
 _RATE, _MOMENTUM = 2.0**-10, 0.875  # so low that random labels spoil no network in a few steps
@@ -47,6 +48,8 @@ _NOTES = (
     "rounds, in brackets the quartiles: half of the rounds lie between.",
     "CPU is the processor time of one step, all threads. Memory is the growth of the process's "
     "peak resident memory after importing, weights and optimizer included.",
+    "The profiles of ours are of TensorFlow's profiler, of steps behind the others. Ops run beside "
+    "one another, so their seconds may add up to more than the step's.",
 )
 _COLUMNS = (
     Column(title="network", text=lambda row: row["case"], left=True),
@@ -92,6 +95,8 @@ def run(request: Request) -> Report:
             for batch in request.batches or (network.batch,):
                 measured = _case(request, network, size, batch, variants)
                 request.say(table(measured, _COLUMNS) + "\n")
+                if any(row["profile_seconds"] for row in measured):
+                    request.say(profile_table(measured) + "\n")
                 rows += measured
     return Report(
         title="Training: what a step costs",
@@ -140,13 +145,36 @@ def _case(
                 one.build(network=network.name, variant=variant, size=size, **common)
         taken = turns.take(workers, plan, case)
         memory = {variant: one.memory() for variant, one in workers.items()}
+        profiles = {variant: one.profile() for variant, one in workers.items()}
     about = {
         "case": case,
         "network": network.name,
         "size": list(size),
         "batch": batch,
     }
-    return [{**about, **_measured(taken, memory, variant)} for variant in variants]
+    return [
+        {**about, **_measured(taken, memory, variant), "profile_seconds": profiles[variant]}
+        for variant in variants
+    ]
+
+
+def profile_table(measured: Sequence[Row]) -> str:
+    """Returns what ours spent a step on, a line for each kind of op and a column a variant."""
+    ours = [row for row in measured if row["profile_seconds"]]
+
+    def column(row: Row) -> Column:
+        spent = row["profile_seconds"]
+        every = sum(spent.values())
+
+        def text(line: Row) -> str:
+            seconds = every if line["kind"] == "all ops" else spent[line["kind"]]
+            return f"{turns.duration(seconds)} {seconds / every:4.0%}"
+
+        return Column(title=VARIANTS[row["variant"]], text=text)
+
+    kinds = Column(title=f"{ours[0]['case']}, by op", text=lambda line: line["kind"], left=True)
+    lines = [{"kind": kind} for kind in (*ours[0]["profile_seconds"], "all ops")]
+    return table(lines, (kinds, *map(column, ours)))
 
 
 def _started(request: Request, network: networks.Network, variant: str) -> worker.Worker:

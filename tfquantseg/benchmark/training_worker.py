@@ -6,12 +6,15 @@ run the step that the command `train` runs, with its deterministic kernels.
 
 from __future__ import annotations
 
+import dataclasses
+from typing import Any
+
 import keras
 import numpy as np
 import tensorflow as tf
 
-from tfquantseg import losses
-from tfquantseg.benchmark import networks, plain_fake_quant
+from tfquantseg import kernels, losses
+from tfquantseg.benchmark import networks, plain_fake_quant, profile
 from tfquantseg.benchmark.peers.answers import Step, serve
 from tfquantseg.optimizer import IntegerSGD
 from tfquantseg.policy import preset
@@ -20,6 +23,28 @@ from tfquantseg.training.step import training_step
 from tfquantseg.transform import quantize
 
 _IGNORE = 255
+
+
+@dataclasses.dataclass(frozen=True)
+class OurStep:
+    """A step of ours, which can be profiled; calling it trains and returns the loss.
+
+    Attributes:
+        train: does that.
+        graph: of which it is made.
+    """
+
+    train: Step
+    graph: tf.Graph
+
+    def __call__(self) -> float:
+        """Trains one step."""
+        return self.train()
+
+
+def profiled(step: Step) -> dict[str, float]:
+    """Returns what takes how many seconds of a step; empty where the step is not ours."""
+    return profile.seconds_by_kind(step, step.graph) if isinstance(step, OurStep) else {}
 
 
 def build(
@@ -42,20 +67,12 @@ def build(
     random = np.random.default_rng(0)
     images = tf.constant(random.integers(0, 256, (batch, height, width, 3)), tf.float32)
     labels = tf.constant(random.integers(0, networks.CLASSES, (batch, height, width)), tf.int32)
+    if variant == "INTEGER_stock":
+        with kernels.stock():
+            return _ours(chosen.build((height, width)), "INTEGER", images, labels, rate, momentum)
     if variant in ("PAPER", "INTEGER"):
-        parts.deterministic(0)
-        policy = preset(chosen.paper if variant == "PAPER" else variant)
-        model = quantize(chosen.build((height, width)), policy)
-        optimizer = IntegerSGD(rate, momentum=momentum)
-        optimizer.build(model.trainable_variables)
-        step = training_step(
-            model,
-            losses.softmax_cross_entropy,
-            optimizer,
-            classes=networks.CLASSES,
-            ignore=_IGNORE,
-        )
-        return lambda: float(step(images, labels).loss)
+        name = chosen.paper if variant == "PAPER" else variant
+        return _ours(chosen.build((height, width)), name, images, labels, rate, momentum)
     model = chosen.build((height, width))
     if variant == "fake_quant":
         model = plain_fake_quant.fake_quant(model)
@@ -68,5 +85,25 @@ def build(
     return lambda: float(model.train_function(batches)["loss"])
 
 
+def _ours(
+    network: keras.Model,
+    policy: str,
+    images: tf.Tensor,
+    labels: tf.Tensor,
+    rate: float,
+    momentum: float,
+) -> OurStep:
+    """Returns our step of a float network, traced."""
+    parts.deterministic(0)
+    model = quantize(network, preset(policy))
+    optimizer = IntegerSGD(rate, momentum=momentum)
+    optimizer.build(model.trainable_variables)
+    step: Any = training_step(
+        model, losses.softmax_cross_entropy, optimizer, classes=networks.CLASSES, ignore=_IGNORE
+    )
+    traced = step.get_concrete_function(images, labels)
+    return OurStep(lambda: float(traced(images, labels).loss), traced.graph)
+
+
 if __name__ == "__main__":
-    serve(build)
+    serve(build, profiled)

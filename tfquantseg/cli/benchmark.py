@@ -4,7 +4,7 @@ Examples:
   benchmark --suite=inference
       Latency, size and memory of .tflite files: float32, stock post-training int8, tfmot, ours.
   benchmark --suite=training --networks=deeplabv3_resnet50 --json=speed.json
-      What a training step of one network costs.
+      What a training step of one network costs, and what ours spends it on.
   benchmark --suite=training --networks=residual_unet --batch=4,8,16 --variants=INTEGER
       How the cost grows with the batch.
   benchmark --suite=kernels
