@@ -73,6 +73,7 @@ def test_files_and_certificate(converted: tuple[Path, str]) -> None:
     np.testing.assert_array_equal(integers(image), of_bytes(image))
     assert (out / "certificate.md").read_text().startswith("# Certificate of model_int8.tflite")
     assert (out / "certificate.png").stat().st_size > 0
+    assert "model_int8.tflite --images=PHOTOS --out=predictions\n" in printed
     assert f"Edge TPU     {out}/edgetpu.md, .json: 21 of 21 operators would run on it" in printed
     assert json.loads((out / "edgetpu.json").read_text())["ok"]
     with zipfile.ZipFile(out / "model_uint8.tflite") as labels:

@@ -218,7 +218,11 @@ def test_what_is_refused_before_anything_is_written(
 @pytest.mark.parametrize(
     ("out", "message"),
     [
-        ("photos", "photos is not empty: it holds a.png, b.bmp, more. Nothing is written over"),
+        (
+            "photos",
+            "photos is not empty: it holds a.png, b.bmp, more. Nothing is written over; give "
+            "another folder as --out.",
+        ),
         ("mine.keras", "mine.keras is a file; give a folder"),
         ("mine.keras/out", "Not a directory: mine.keras/out/overlays."),
         ("/proc/out", ""),  # the words depend on who runs the test
