@@ -247,7 +247,7 @@ def test_a_damaged_file_and_a_missing_delegate_are_named(
         assert f"{file} can't be run: " in capsys.readouterr().err
         whole = [f"--model={converted[0]}/model_int8.tflite", "--delegate=libnone.so.1"]
         assert command.main(["it", *argv, *whole]) == 2
-        assert "the delegate 'libnone.so.1' can't be loaded" in capsys.readouterr().err
+        assert "Error: The delegate 'libnone.so.1' can't be loaded" in capsys.readouterr().err
     names = tmp_path / "classes.txt"
     names.write_text("".join(f"class{i}\n" for i in range(12)))
     argv = [*predicts, f"--model={converted[0]}/model_int8.tflite", f"--classes={names}"]
