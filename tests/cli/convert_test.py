@@ -277,7 +277,7 @@ def test_the_default_folder_and_another_size(trained: Path) -> None:
     ("flags", "message"),
     [
         (["--size=64"], "--size is '64'; accepted are height and width"),
-        (["--size=64,65"], "64 x 65 pixels do not fit"),
+        (["--size=64,65"], "sides that are multiples of 8. Give --size=64,72."),
         (["--size=32,32"], "64 x 64 pixels are more than 32 x 32"),
         (["--output=/proc/none"], "/proc/none"),
         (["--output=configs/digits.py"], "File exists: configs/digits.py"),
