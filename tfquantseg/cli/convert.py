@@ -155,9 +155,8 @@ def _convert(values: flags.FlagValues) -> int:
     print("Next:")
     model = f"--model={where}/model_int8.tflite"
     workdir = f"--workdir={command.shown(Path(values.workdir))}"
-    print(
-        f"  {command.command_line('predict')} {shlex.quote(model)} --images=PHOTOS --out=predictions"
-    )
+    shown = f"{shlex.quote(model)} --images=PHOTOS --out=predictions"
+    print(f"  {command.command_line('predict')} {shown}")
     print(f"  {command.command_line('evaluate')} {shlex.join([workdir, model])}")
     return 0
 
