@@ -55,6 +55,7 @@ def converted(trained: Path) -> tuple[Path, str]:
 def test_files_and_certificate(converted: tuple[Path, str]) -> None:
     out, printed = converted
     assert "Every promise is kept." in printed
+    assert "of an earlier conversion" not in printed
     assert f"Int8         {out}/model_int8.tflite (" in printed
     found = json.loads((out / "certificate.json").read_text())
     assert found["ok"] and found["weights_equal"] and found["twin_equal"] and found["micro_equal"]
@@ -146,9 +147,13 @@ def test_classes_in_place_of_logits(
     trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     argv = ["convert", f"--workdir={trained}", f"--output={tmp_path}", "--images=1"]
-    (tmp_path / "model_uint8.tflite").write_text("of an earlier conversion")
+    for name in ("model_int8.tflite", "model_uint8.tflite"):
+        (tmp_path / name).write_text("of an earlier conversion")
     assert convert.main([*argv, "--logits=argmax"]) == 0
-    assert "Uint8        none: MediaPipe takes the largest logit itself" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "Uint8        none: MediaPipe takes the largest logit itself" in printed
+    assert "Replaced     model_int8.tflite of an earlier conversion\n" in printed
+    assert "Removed      model_uint8.tflite of an earlier conversion\n" in printed
     assert not (tmp_path / "model_uint8.tflite").exists()
     found = json.loads((tmp_path / "certificate.json").read_text())
     assert found["ok"] and found["twin_equal"] and found["output"] == "argmax"
@@ -206,7 +211,9 @@ def test_a_broken_promise_leaves_no_model(
 
     monkeypatch.setattr(export, "write_tflite", forged)
     assert convert.main(argv) == convert.BROKEN_PROMISE
-    assert "Promises are broken:" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "Promises are broken:" in printed
+    assert "Removed      model_int8.tflite, model_uint8.tflite, edgetpu.md, edgetpu.json" in printed
     names = {path.name for path in tmp_path.iterdir()}
     assert names == {"certificate.md", "certificate.png", "certificate.json"}
     assert not json.loads((tmp_path / "certificate.json").read_text())["weights_equal"]
