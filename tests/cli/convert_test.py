@@ -224,7 +224,7 @@ def test_a_broken_promise_leaves_no_model(
     [
         (["--delegate=libedgetpu.so.1"], "--delegate runs a .tflite file; give one as --model"),
         (["--model=a.keras"], "accepted is a .tflite file"),
-        (["--model=none.tflite"], "No such file or directory: none.tflite"),
+        (["--model=none.tflite"], "/none.tflite; give a .tflite file that the command convert"),
         (["--model=a.tflite", "--scales=dynamic"], "--scales chooses of a --workdir"),
     ],
 )

@@ -91,7 +91,7 @@ def test_a_file_that_is_cut_short_or_none(
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
-        (["--model=none.tflite"], "No such file or directory: none.tflite"),
+        (["--model=none.tflite"], "/none.tflite; give a .tflite file, or a recipe as"),
         (["--model=a.tflite", "--config=digits"], "Give either --config or --model; received both"),
         (["--model=a.tflite", "--config.seed=1"], "Give either --config or --model"),
         (["--model=a.tflite", "--size=64,64"], "--size is for --config; a file has what it has"),

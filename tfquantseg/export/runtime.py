@@ -138,6 +138,11 @@ class FileNetwork:
     def _load(
         self, content: bytes | Path, kernels: Kernels, delegate: str | None, keeps_tensors: bool
     ) -> Any:
+        if isinstance(content, Path) and not content.is_file():
+            raise ValueError(
+                f"There is no model {content.absolute()}; give a .tflite file that the command "
+                "convert wrote."
+            )
         delegates = [self._delegate(delegate)] if delegate else None
         try:
             data = content.read_bytes() if isinstance(content, Path) else content
