@@ -33,6 +33,7 @@ def test_the_default_recipe_multiplies_integers_of_8_bits(
         for product in ("forward", "input_gradient", "weight_gradient"):
             assert max(convolution[product]["bits"]) <= 8
     assert f"100% of {6 * len(names)} operands of {len(names)} convolutions" in shown
+    assert "on the last integer of their grid,\nwhere clipping would show.\n" in shown
     assert str(to) in shown
     assert str(dump) in shown
     assert "audit" not in shown.split("Next:")[1]  # the next command is another one

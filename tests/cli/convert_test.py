@@ -55,6 +55,7 @@ def converted(trained: Path) -> tuple[Path, str]:
 def test_files_and_certificate(converted: tuple[Path, str]) -> None:
     out, printed = converted
     assert "Every promise is kept." in printed
+    assert "of an earlier conversion" not in printed
     assert f"Int8         {out}/model_int8.tflite (" in printed
     found = json.loads((out / "certificate.json").read_text())
     assert found["ok"] and found["weights_equal"] and found["twin_equal"] and found["micro_equal"]
@@ -73,6 +74,7 @@ def test_files_and_certificate(converted: tuple[Path, str]) -> None:
     np.testing.assert_array_equal(integers(image), of_bytes(image))
     assert (out / "certificate.md").read_text().startswith("# Certificate of model_int8.tflite")
     assert (out / "certificate.png").stat().st_size > 0
+    assert "model_int8.tflite --images=PHOTOS --out=predictions\n" in printed
     assert f"Edge TPU     {out}/edgetpu.md, .json: 21 of 21 operators would run on it" in printed
     assert json.loads((out / "edgetpu.json").read_text())["ok"]
     with zipfile.ZipFile(out / "model_uint8.tflite") as labels:
@@ -145,9 +147,13 @@ def test_classes_in_place_of_logits(
     trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     argv = ["convert", f"--workdir={trained}", f"--output={tmp_path}", "--images=1"]
-    (tmp_path / "model_uint8.tflite").write_text("of an earlier conversion")
+    for name in ("model_int8.tflite", "model_uint8.tflite"):
+        (tmp_path / name).write_text("of an earlier conversion")
     assert convert.main([*argv, "--logits=argmax"]) == 0
-    assert "Uint8        none: MediaPipe takes the largest logit itself" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "Uint8        none: MediaPipe takes the largest logit itself" in printed
+    assert "Replaced     model_int8.tflite of an earlier conversion\n" in printed
+    assert "Removed      model_uint8.tflite of an earlier conversion\n" in printed
     assert not (tmp_path / "model_uint8.tflite").exists()
     found = json.loads((tmp_path / "certificate.json").read_text())
     assert found["ok"] and found["twin_equal"] and found["output"] == "argmax"
@@ -205,7 +211,9 @@ def test_a_broken_promise_leaves_no_model(
 
     monkeypatch.setattr(export, "write_tflite", forged)
     assert convert.main(argv) == convert.BROKEN_PROMISE
-    assert "Promises are broken:" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "Promises are broken:" in printed
+    assert "Removed      model_int8.tflite, model_uint8.tflite, edgetpu.md, edgetpu.json" in printed
     names = {path.name for path in tmp_path.iterdir()}
     assert names == {"certificate.md", "certificate.png", "certificate.json"}
     assert not json.loads((tmp_path / "certificate.json").read_text())["weights_equal"]
@@ -216,7 +224,7 @@ def test_a_broken_promise_leaves_no_model(
     [
         (["--delegate=libedgetpu.so.1"], "--delegate runs a .tflite file; give one as --model"),
         (["--model=a.keras"], "accepted is a .tflite file"),
-        (["--model=none.tflite"], "No such file or directory: none.tflite"),
+        (["--model=none.tflite"], "/none.tflite; give a .tflite file that the command convert"),
         (["--model=a.tflite", "--scales=dynamic"], "--scales chooses of a --workdir"),
     ],
 )
@@ -246,7 +254,7 @@ def test_a_damaged_file_and_a_missing_delegate_are_named(
         assert f"{file} can't be run: " in capsys.readouterr().err
         whole = [f"--model={converted[0]}/model_int8.tflite", "--delegate=libnone.so.1"]
         assert command.main(["it", *argv, *whole]) == 2
-        assert "the delegate 'libnone.so.1' can't be loaded" in capsys.readouterr().err
+        assert "Error: The delegate 'libnone.so.1' can't be loaded" in capsys.readouterr().err
     names = tmp_path / "classes.txt"
     names.write_text("".join(f"class{i}\n" for i in range(12)))
     argv = [*predicts, f"--model={converted[0]}/model_int8.tflite", f"--classes={names}"]
@@ -276,7 +284,7 @@ def test_the_default_folder_and_another_size(trained: Path) -> None:
     ("flags", "message"),
     [
         (["--size=64"], "--size is '64'; accepted are height and width"),
-        (["--size=64,65"], "64 x 65 pixels do not fit"),
+        (["--size=64,65"], "sides that are multiples of 8. Give --size=64,72."),
         (["--size=32,32"], "64 x 64 pixels are more than 32 x 32"),
         (["--output=/proc/none"], "/proc/none"),
         (["--output=configs/digits.py"], "File exists: configs/digits.py"),

@@ -16,7 +16,10 @@ def _error(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
 
 
 def test_without_a_workdir(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "--workdir must have a value" in _error(capsys)
+    assert _error(capsys) == "Error: Give --workdir: the folder that a training made."
+    assert _error(capsys, "--model=a.tflite") == (
+        "Error: Give --workdir too: the run whose data and split the file is scored on."
+    )
 
 
 def test_help_asks_for_no_workdir(capsys: pytest.CaptureFixture[str]) -> None:

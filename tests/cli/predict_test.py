@@ -194,6 +194,7 @@ def test_an_image_is_turned_as_its_camera_noted(here: Path) -> None:
         ("--model=mine.keras --images=photos/*.gif", "No file matches 'photos/*.gif' in "),
         ("--model=mine.keras --images=empty", "There is no image in empty, which is empty"),
         ("--model=none.keras --images=photos", "There is no model "),
+        ("--model=none.tflite --images=photos", "There is no model "),
         ("--model=photos/a.png --images=photos", "photos/a.png has the ending '.png'; accepted"),
         ("--model=pooled.keras --images=photos", "pooled.keras: Model 'pooled' returns [?, 3]; ac"),
         ("--model=mine.keras --images=photos --classes=none", "none is missing."),
@@ -218,7 +219,11 @@ def test_what_is_refused_before_anything_is_written(
 @pytest.mark.parametrize(
     ("out", "message"),
     [
-        ("photos", "photos is not empty: it holds a.png, b.bmp, more. Nothing is written over"),
+        (
+            "photos",
+            "photos is not empty: it holds a.png, b.bmp, more. Nothing is written over; give "
+            "another folder as --out.",
+        ),
         ("mine.keras", "mine.keras is a file; give a folder"),
         ("mine.keras/out", "Not a directory: mine.keras/out/overlays."),
         ("/proc/out", ""),  # the words depend on who runs the test

@@ -91,14 +91,14 @@ def test_a_file_that_is_cut_short_or_none(
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
-        (["--model=none.tflite"], "No such file or directory: none.tflite"),
+        (["--model=none.tflite"], "/none.tflite; give a .tflite file, or a recipe as"),
         (["--model=a.tflite", "--config=digits"], "Give either --config or --model; received both"),
         (["--model=a.tflite", "--config.seed=1"], "Give either --config or --model"),
         (["--model=a.tflite", "--size=64,64"], "--size is for --config; a file has what it has"),
         (["--model=a.tflite", "--logits=stride"], "--logits is for --config"),
         (["--json=/none/a.json"], "There is no such folder to write to: /none"),
         ([*SMALL, "--config.policy=FLOAT"], "computes in float32: there are no integers"),
-        ([*SMALL, "--size=64,65"], "64 x 65 pixels do not fit"),
+        ([*SMALL, "--size=100,150"], "sides that are multiples of 8. Give --size=104,152."),
         ([*SMALL, "--logits=stride"], "ends in Convolution, not in a resize"),
         (["--seed=1"], "There is no flag --seed; a value of the recipe is changed by its whole"),
     ],

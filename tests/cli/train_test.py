@@ -88,6 +88,19 @@ def test_a_learning_rate_off_its_grid_is_one_message(
     assert shown.startswith("Error: learning rate 0.1 is not on the 24-bit grid of")
 
 
+def test_a_folder_of_something_else_is_no_workdir(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (here / "photos").mkdir()
+    (here / "photos" / "a.png").write_text("mine")
+    assert train.main(["train", *TINY, "--workdir=photos"]) == 2
+    assert capsys.readouterr().err == (
+        "Error: photos is no work directory: it has no config.json, and holds a.png. Give a new "
+        "folder as --workdir.\n"
+    )
+    assert [path.name for path in (here / "photos").iterdir()] == ["a.png"]
+
+
 def test_masks_in_black_and_white_are_refused(
     here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -6,10 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
 from tests.export import every_operation
-from tfquantseg.export import freeze, with_segmenter_metadata, write_tflite
+from tfquantseg.data.image_files import read_image
+from tfquantseg.data.pipeline import resize_image
+from tfquantseg.export import FileNetwork, freeze, with_segmenter_metadata, write_tflite
+from tfquantseg.training.prediction import FixedSizePredictor
 
 _PAGE = pathlib.Path("docs/deployment.md").read_text()
 _BLOCKS = re.findall(r"```python\n(.*?)```", _PAGE, re.DOTALL)
@@ -31,9 +34,9 @@ def here(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Pat
     return tmp_path
 
 
-def _run(marker: str) -> dict[str, Any]:
+def _run(marker: str, before: dict[str, Any] | None = None) -> dict[str, Any]:
     (code,) = [block for block in _BLOCKS if marker in block and "on the board" not in block]
-    names: dict[str, Any] = {}
+    names = dict(before or {})
     exec(compile(code, "deployment.md", "exec"), names)
     return names
 
@@ -51,5 +54,22 @@ def test_litert_and_mediapipe_see_the_same_classes(here: pathlib.Path) -> None:
     assert np.mean(mask == ran["classes"]) > 0.98
 
 
+def test_litert_in_python_reads_a_photo_as_predict_does(here: pathlib.Path) -> None:
+    network = FileNetwork(here / "export" / "model_int8.tflite")
+    height, width = every_operation.SIZE
+    # Of other sides than the file's, and lying on its side as a camera stores it.
+    stored = np.random.default_rng(1).integers(0, 256, (width - 8, height - 8, 3), np.uint8)
+    turned = Image.Exif()
+    turned[ExifTags.Base.Orientation] = 6
+    Image.fromarray(stored).save(here / "photo.png", exif=turned)
+    photo = read_image(here / "photo.png", upright=True)
+    scaled = _run("Interpreter(")
+    np.testing.assert_array_equal(
+        scaled["classes"], network.classify(resize_image(photo, network.size))
+    )
+    padding = FixedSizePredictor(network.classify, network.size, classes=3, scales=False)
+    np.testing.assert_array_equal(_run("np.full(", scaled)["classes"], padding(photo))
+
+
 def test_every_block_is_run_or_needs_a_board() -> None:
-    assert ["on the board" in block for block in _BLOCKS] == [False, True, False]
+    assert ["on the board" in block for block in _BLOCKS] == [False, False, True, False]

@@ -58,6 +58,7 @@ def test_a_classifier_is_taken_whole(data_root: pathlib.Path, name: str) -> None
     assert report.tpu_inputs == report.graph.inputs
     assert report.tpu_outputs == report.graph.outputs
     assert report.findings == ()
+    assert " bytes, which fit: the chip keeps" in str(report)
     # The file that Coral ships has 3.4 to 3.9 MB, so that all weights stay on the chip.
     assert 3_400_000 < report.graph.weight_bytes < 3_900_000
     assert report.largest_activation.shape == (1, 112, 112, 96)

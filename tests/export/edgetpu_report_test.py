@@ -21,7 +21,7 @@ def test_the_page() -> None:
     lines = str(_report()).splitlines()
     assert lines[0] == "# Edge TPU preflight: made.tflite"
     assert lines[2].startswith("**2 of 5 operators on the TPU.** A prediction")
-    assert "| weights | 8 bytes; about 7,235,174 stay on the chip |" in lines
+    assert "| weights | 8 bytes, which fit: the chip keeps up to about 7,235,174 |" in lines
     assert "| largest activation | 1 x 180 x 180 x 4, 129,600 bytes |" in lines
     assert "| runtime asked for | 2.6.0 |" in lines
     assert "| the TPU reads | 1 x 23 x 23 x 4 INT8 |" in lines

@@ -89,7 +89,9 @@ REFUSED = {
     "both align_corners and half": _resize(
         (1, 4, 4, 4), (1, 8, 8, 4), alignCorners=True, halfPixelCenters=True
     ),
-    "too large (5,000,211 bytes": _resize((1, 33, 33, 19), (1, 513, 513, 19)),
+    "too large: 5,000,211 bytes, and 5,000,211 were too large in a network of Coral's.": _resize(
+        (1, 33, 33, 19), (1, 513, 513, 19)
+    ),
 }
 
 

@@ -87,6 +87,7 @@ def test_a_newer_runtime_is_told(version: str, newer: bool) -> None:
 def test_weights_beyond_the_chip_are_told(mebibytes: int, more: bool) -> None:
     weights = tensor(mebibytes * 1024, 1, 1, 1024, constant=True)
     report = preflight(graph(_step("CONV_2D", _image(), weights)))
+    assert (" bytes, which do not fit: the chip keeps up to about" in str(report)) == more
     assert report.ok
     assert [f"{mebibytes * 2**20:,} bytes of weights" in f.what for f in report.findings] == (
         [True] * more

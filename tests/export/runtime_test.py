@@ -44,7 +44,9 @@ def test_an_image_of_another_shape_or_type_is_refused(content: bytes) -> None:
 def test_a_damaged_or_foreign_file_is_named(damage, content: bytes, tmp_path: pathlib.Path) -> None:
     path = tmp_path / "damaged.tflite"
     path.write_bytes(damage(content))
-    with pytest.raises(ValueError, match=r"damaged\.tflite can't be run: .*Give a \.tflite file"):
+    with pytest.raises(
+        ValueError, match=r"damaged\.tflite can't be run: .*[^.]\. Give a \.tflite file"
+    ):
         FileNetwork(path)
 
 
@@ -61,5 +63,11 @@ def test_an_open_size_is_refused() -> None:
 
 
 def test_a_missing_delegate_is_named(content: bytes) -> None:
-    with pytest.raises(ValueError, match=r"'libnone\.so\.1' can't be loaded .*libedgetpu1-std"):
+    with pytest.raises(
+        ValueError, match=r"^The delegate 'libnone\.so\.1' can't be loaded "
+    ) as told:
         FileNetwork(content, delegate="libnone.so.1")
+    # The file is not at fault.
+    assert str(told.value).endswith(
+        "(for a Coral board the package libedgetpu1-std), or leave it out."
+    )

@@ -19,6 +19,18 @@ def test_other_sides_are_answered_with_the_stride(height: int) -> None:
         sizes.check(residual_unet(2, width=1), height, 64)
 
 
+def test_a_file_is_answered_with_the_next_size() -> None:
+    image = keras.Input((4, 8, 3))
+    fixed = keras.Model(image, keras.layers.Conv2D(2, 1)(image))
+    for model, size, told in (
+        (residual_unet(2, width=1), (100, 150), "104,152"),
+        (residual_unet(2, width=1), (100, 104), "104,104"),
+        (fixed, (8, 8), "4,8"),
+    ):
+        with pytest.raises(ValueError, match=rf"do not fit .*\. Give --size={told}\.$"):
+            sizes.check_file(model, *size)
+
+
 def test_a_model_of_one_size_names_it() -> None:
     image = keras.Input((4, 8, 3))
     model = keras.Model(image, keras.layers.Conv2D(2, 1)(image))

@@ -113,6 +113,31 @@ def test_a_file_is_no_work_directory(tmp_path: Path) -> None:
         _claimed(tmp_path / "file")
 
 
+def test_a_folder_of_something_else_is_refused_and_left_alone(tmp_path: Path) -> None:
+    for number in range(6):
+        (tmp_path / f"photo{number}.png").write_text("mine")
+    (tmp_path / "lock").write_text("")
+    with (
+        pytest.raises(
+            ValueError,
+            match=r"is no work directory: it has no config\.json, and holds photo0\.png, .*"
+            r"photo4\.png and 1 more\. Give a new folder as --workdir\.",
+        ),
+        workdir.opened(tmp_path, CONFIG),
+    ):
+        pass
+    assert len(list(tmp_path.iterdir())) == 7
+
+
+def test_what_an_earlier_run_left_before_its_config_is_accepted(tmp_path: Path) -> None:
+    (tmp_path / "lock").write_text("17")
+    (tmp_path / ".unfinished-1-config.json").write_text("{")
+    for folder in ("checkpoints", "tensorboard"):
+        (tmp_path / folder).mkdir()
+    _claimed(tmp_path)
+    assert workdir.read_config(tmp_path) == CONFIG
+
+
 def test_a_second_process_is_refused_until_the_first_ends(tmp_path: Path) -> None:
     with (
         workdir.opened(tmp_path, CONFIG),

@@ -40,7 +40,8 @@ _LETTERS = {
 _LEGEND = """\
 Operands: A activations, W weights, E errors, as the kernels of one training step received them.
 Bits: of the smallest integer that holds all values; 32 where a value is no integer.
-Zeros, clipped: share of the values that are 0, and that lie on the last integer of their grid."""
+Zeros, clipped: share of the values that are 0, and that lie on the last integer of their grid,
+where clipping would show."""
 _SCOPE = re.compile(rf"(?:^|/)([^/]+)/({'|'.join(PRODUCTS)})(?:_\d+)?/[^/]+$")
 _TAP = re.compile(
     r"(?:^|/)([^/]+(?:/(?:kernel|bias|gamma|beta))?)"

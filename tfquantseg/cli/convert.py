@@ -137,14 +137,16 @@ def _convert(values: flags.FlagValues) -> int:
         **scores.as_json(),
         **certificate.as_json(),
     }
-    for name in _OF_MODEL:  # of an earlier conversion, which this certificate is not of
-        (folder / name).unlink(missing_ok=True)
+    older = [name for name in _OF_MODEL if (folder / name).exists()]
+    for name in older:  # of an earlier conversion, which this certificate is not of
+        (folder / name).unlink()
     told = (page.encode(), picture, json.dumps(as_json, indent=2).encode() + b"\n")
     for name, written in zip(_CERTIFICATE, told, strict=True):
         _write(folder, name, written)
     where = command.shown(folder)
     print(page.split("## Weights")[0])
     if certificate.problems:
+        _tell_older(folder, older)
         print(f"Certificate  {where}/certificate.md (there is no model beside it)")
         return BROKEN_PROMISE
     _write(folder, "model_int8.tflite", content)
@@ -152,10 +154,12 @@ def _convert(values: flags.FlagValues) -> int:
     print(f"Uint8        {_write_uint8(folder, network, about)}")
     print(f"Certificate  {where}/certificate.md, .json, and where pixels differ: .png")
     print(f"Edge TPU     {where}/edgetpu.md, .json: {_preflight(folder)}")
+    _tell_older(folder, older)
     print("Next:")
     model = f"--model={where}/model_int8.tflite"
     workdir = f"--workdir={command.shown(Path(values.workdir))}"
-    print(f"  {command.command_line('predict')} {shlex.quote(model)} --images=FOLDER --out=FOLDER")
+    shown = f"{shlex.quote(model)} --images=PHOTOS --out=predictions"
+    print(f"  {command.command_line('predict')} {shown}")
     print(f"  {command.command_line('evaluate')} {shlex.join([workdir, model])}")
     return 0
 
@@ -197,6 +201,13 @@ def _preflight(folder: Path) -> str:
     _write(folder, "edgetpu.json", json.dumps(as_json, indent=2).encode() + b"\n")
     total = len(report.placed)
     return f"{total - len(report.cpu)} of {total} operators would run on it"
+
+
+def _tell_older(folder: Path, older: list[str]) -> None:
+    """Says what became of files that an earlier conversion left in the folder."""
+    for what, is_there in (("Replaced", True), ("Removed ", False)):
+        if names := [name for name in older if (folder / name).exists() == is_there]:
+            print(f"{what}     {', '.join(names)} of an earlier conversion")
 
 
 def _about(run: _Run) -> dict[str, Any]:

@@ -47,7 +47,7 @@ def run() -> None:
 
 def _define(values: flags.FlagValues, argv: list[str]) -> None:
     del argv
-    runs.define_workdir(values, required=True)
+    runs.define_workdir(values, required=False)
     runs.define_scales(values)
     runs.define_delegate(values)
     flags.DEFINE_string(
@@ -114,6 +114,12 @@ def _evaluate(values: flags.FlagValues) -> int:
 
 
 def _check_flags(values: flags.FlagValues) -> None:
+    if not values.workdir:
+        raise ValueError(
+            "Give --workdir too: the run whose data and split the file is scored on."
+            if values.model
+            else "Give --workdir: the folder that a training made."
+        )
     runs.check_delegate(values)
     if values.model and not values.model.endswith(".tflite"):
         raise ValueError(

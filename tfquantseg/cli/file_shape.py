@@ -74,7 +74,7 @@ def size_of(
     else:
         multiple = math.lcm(sizes.stride(model) or 1, config.data.multiple)
         height, width = (side + -side % multiple for side in _largest(config, data))
-    sizes.check(model, height, width)
+    sizes.check_file(model, height, width)
     return height, width
 
 

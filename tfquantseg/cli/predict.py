@@ -323,6 +323,6 @@ def _next(values: flags.FlagValues, network: _Network) -> list[str]:
     split = f"--split={values.split or network.config.data.val}"
     scores = f"{command.command_line('evaluate')} {shlex.join([run, split])}"
     if values.split:
-        return [scores, f"{predict} {shlex.quote(run)} --images=FOLDER --out=FOLDER"]
+        return [scores, f"{predict} {shlex.quote(run)} --images=PHOTOS --out=predictions"]
     out = f"{values.out}-{network.config.data.val.split('[')[0]}"
     return [f"{predict} {shlex.join([run, split, f'--out={out}'])}", scores]

@@ -93,6 +93,10 @@ def _check_flags(values: flags.FlagValues) -> None:
 
 
 def _of_file(file: Path) -> _Content:
+    if not file.is_file():
+        raise ValueError(
+            f"There is no model {file.absolute()}; give a .tflite file, or a recipe as --config."
+        )
     return _Content(file.name, file.read_bytes(), shlex.join(["edgetpu_compiler", "-s", str(file)]))
 
 

@@ -153,8 +153,8 @@ def _large_resize(operator: Operator) -> Iterator[Finding]:
     output = operator.outputs[0]
     if output.bytes >= _RESIZE_LEFT:
         yield Finding(
-            what=f"Its output {by(output.shape)} is too large ({output.bytes:,} bytes; "
-            f"{_RESIZE_LEFT:,} were).",
+            what=f"Its output {by(output.shape)} is too large: {output.bytes:,} bytes, and "
+            f"{_RESIZE_LEFT:,} were too large in a network of Coral's.",
             change="Export the logits at the network's stride and enlarge them on the host.",
             basis=INFERRED,
         )

@@ -179,7 +179,9 @@ def _facts(report: Report) -> Iterator[str]:
     graph, largest = report.graph, report.largest_activation
     yield "| | |"
     yield "|---|---|"
-    yield f"| weights | {graph.weight_bytes:,} bytes; about {ON_CHIP_BYTES:,} stay on the chip |"
+    fits = "fit" if graph.weight_bytes <= ON_CHIP_BYTES else "do not fit"
+    keeps = f"the chip keeps up to about {ON_CHIP_BYTES:,}"
+    yield f"| weights | {graph.weight_bytes:,} bytes, which {fits}: {keeps} |"
     if largest:
         yield f"| largest activation | {by(largest.shape)}, {largest.bytes:,} bytes |"
     yield f"| runtime asked for | {graph.min_runtime_version or 'not said'} |"

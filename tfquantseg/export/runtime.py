@@ -138,6 +138,12 @@ class FileNetwork:
     def _load(
         self, content: bytes | Path, kernels: Kernels, delegate: str | None, keeps_tensors: bool
     ) -> Any:
+        if isinstance(content, Path) and not content.is_file():
+            raise ValueError(
+                f"There is no model {content.absolute()}; give a .tflite file that the command "
+                "convert wrote."
+            )
+        delegates = [self._delegate(delegate)] if delegate else None
         try:
             data = content.read_bytes() if isinstance(content, Path) else content
             self._about = _about(data)
@@ -149,13 +155,13 @@ class FileNetwork:
                     else litert.OpResolverType.AUTO
                 ),
                 experimental_preserve_all_tensors=keeps_tensors,
-                experimental_delegates=[self._delegate(delegate)] if delegate else None,
+                experimental_delegates=delegates,
             )
             loaded.allocate_tensors()
         except (ValueError, RuntimeError, struct.error) as error:
             raise ValueError(
-                f"{self._name} can't be run: {error}. Give a .tflite file that the command convert "
-                "wrote."
+                f"{self._name} can't be run: {str(error).rstrip('.')}. Give a .tflite file that "
+                "the command convert wrote."
             ) from error
         return loaded
 
@@ -171,7 +177,7 @@ class FileNetwork:
             return litert.load_delegate(library)
         except (ValueError, OSError) as error:
             raise ValueError(
-                f"the delegate {library!r} can't be loaded ({error}); install it (for a Coral "
+                f"The delegate {library!r} can't be loaded ({error}); install it (for a Coral "
                 "board the package libedgetpu1-std), or leave it out."
             ) from error
 

@@ -181,7 +181,7 @@ def _make(path: Path) -> None:
             more = f" and {len(there) - _SHOWN} more" if len(there) > _SHOWN else ""
             raise ValueError(
                 f"{path} is not empty: it holds {', '.join(there[:_SHOWN])}{more}. Nothing is "
-                "written over; give another folder as --out, or remove this one."
+                "written over; give another folder as --out."
             )
     elif path.exists():
         raise ValueError(f"{path} is a file; give a folder, or a new name, as --out.")

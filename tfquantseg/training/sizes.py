@@ -34,19 +34,32 @@ def check(model: keras.Model, height: int, width: int) -> None:
     Raises:
         ValueError: It does not; names what sides it accepts.
     """
-    if fits(model, height, width):
-        return
-    fixed = model.input_shape[1:3]
-    if None not in fixed:
-        accepted = f"sides of {fixed[0]} x {fixed[1]}, as the model was built for"
-    else:
+    if not fits(model, height, width):
+        raise ValueError(
+            f"{_refusal(model, height, width)} Change config.data.size, or set "
+            "config.data.multiple, to which images are padded."
+        )
+
+
+def check_file(model: keras.Model, height: int, width: int) -> None:
+    """Checks the size of a file's image, as a command has been given it.
+
+    Args:
+        model: Images [N, H, W, 3] to logits [N, H, W, classes].
+        height: H, pixels.
+        width: W, pixels.
+
+    Raises:
+        ValueError: The model does not take it; names the next `--size` that it takes.
+    """
+    if not fits(model, height, width):
         step = stride(model)
-        accepted = f"sides that are multiples of {step}" if step else "other sides"
-    raise ValueError(
-        f"Images of {height} x {width} pixels do not fit model {model.name!r}; accepted are "
-        f"{accepted}. Change config.data.size, or set config.data.multiple, to which images are "
-        "padded."
-    )
+        higher, wider = (
+            fixed or side + -side % (step or 1)
+            for fixed, side in zip(model.input_shape[1:3], (height, width), strict=True)
+        )
+        advice = f" Give --size={higher},{wider}." if fits(model, higher, wider) else ""
+        raise ValueError(f"{_refusal(model, height, width)}{advice}")
 
 
 def stride(model: keras.Model) -> int | None:
@@ -67,6 +80,19 @@ def stride(model: keras.Model) -> int | None:
         if fits(model, height, width):
             return step
     return None
+
+
+def _refusal(model: keras.Model, height: int, width: int) -> str:
+    fixed = model.input_shape[1:3]
+    if None not in fixed:
+        accepted = f"sides of {fixed[0]} x {fixed[1]}, as the model was built for"
+    else:
+        step = stride(model)
+        accepted = f"sides that are multiples of {step}" if step else "other sides"
+    return (
+        f"Images of {height} x {width} pixels do not fit model {model.name!r}; accepted are "
+        f"{accepted}."
+    )
 
 
 def fits(model: keras.Model, height: int, width: int) -> bool:

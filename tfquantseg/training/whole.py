@@ -92,6 +92,11 @@ def remove_unfinished(folder: Path) -> None:
             path.unlink()
 
 
+def is_unfinished(name: str) -> bool:
+    """Whether a file or folder of this name is one that has not become whole."""
+    return name.startswith(_TEMPORARY)
+
+
 def _sync_folder(folder: Path) -> None:
     """Makes a rename inside `folder` outlive a power cut."""
     descriptor = os.open(folder, os.O_RDONLY)

@@ -35,6 +35,8 @@ BOARD = "tensorboard"
 SCORES = "scores.json"
 CHECKPOINTS = "checkpoints"
 _LOCK = "lock"
+_BEFORE_CONFIG = (_LOCK, CHECKPOINTS, BOARD)  # what a run that ended early may have left
+_SHOWN = 5  # names in a message
 
 
 @contextlib.contextmanager
@@ -51,12 +53,14 @@ def opened(path: Path, config: dict[str, Any]) -> Iterator[Path]:
         `path`.
 
     Raises:
-        ValueError: Another process trains here, the directory is of another config, or it is a
-            file.
+        ValueError: Another process trains here, the directory is of another config or holds
+            something else, or it is a file.
         OSError: It cannot be made or written.
     """
     if path.exists() and not path.is_dir():
         raise ValueError(f"{path} is a file; give a folder, or a new name, as --workdir.")
+    if path.is_dir():
+        _check_ours(path)
     made = [folder for folder in (path, *path.parents) if not folder.exists()]
     path.mkdir(parents=True, exist_ok=True)
     with _locked(path):
@@ -109,6 +113,18 @@ def read_config(path: Path) -> dict[str, Any]:
             "train in another --workdir."
         ) from error
     return config
+
+
+def _check_ours(path: Path) -> None:
+    """Checks that a directory is empty, or that a training made it."""
+    there = sorted(inside.name for inside in path.iterdir())
+    others = [n for n in there if n not in _BEFORE_CONFIG and not whole.is_unfinished(n)]
+    if others and CONFIG not in there:
+        more = f" and {len(others) - _SHOWN} more" if len(others) > _SHOWN else ""
+        raise ValueError(
+            f"{path} is no work directory: it has no {CONFIG}, and holds "
+            f"{', '.join(others[:_SHOWN])}{more}. Give a new folder as --workdir."
+        )
 
 
 def _check_same(path: Path, config: dict[str, Any]) -> None:
