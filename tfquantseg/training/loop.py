@@ -145,15 +145,15 @@ class _Run:
             self._progress.say(f"Going on in {where} from step {self._done} of {steps}.")
         else:
             self._progress.say(f"Training in {where}")
-        why = kernels.why_not()
-        if why and any(isinstance(layer, QuantEdge) for layer in self._model.layers):
-            self._progress.say(f"{why} TensorFlow's kernels multiply instead, more slowly.")
         late = [step for step in boundaries if step >= steps]
         if late:
             self._progress.say(
                 f"The last step is {steps}: the learning rate is not halved at "
                 f"{', '.join(map(str, late))}, as config.optimizer.boundaries says."
             )
+        why = kernels.why_not()
+        if why and any(isinstance(layer, QuantEdge) for layer in self._model.layers):
+            self._progress.say(f"{why} TensorFlow's kernels multiply instead, more slowly.")
 
     def _after_step(
         self, result: StepResult, batch: Batch, log: Log, board: Board, stop: StopRequest
