@@ -9,7 +9,15 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfquantseg.numerics import Uniform, delta, is_finite, levels, poisoned, update_weight
+from tfquantseg.numerics import (
+    Uniform,
+    delta,
+    encode_gradient,
+    is_finite,
+    levels,
+    poisoned,
+    update_weight,
+)
 from tfquantseg.policy import UpdateRule
 
 
@@ -170,57 +178,74 @@ class IntegerSGD(keras.optimizers.Optimizer):
         finite = [tf.constant(True) if g is None else is_finite(g) for g in grads]
         if len(finite) == self._nonfinite.shape[0]:
             self._nonfinite.assign(tf.cast(~tf.stack(finite), tf.float32))
-        # In every gradient, a NaN reaches every replica's sum, where update_step sees it.
-        all_finite = tf.reduce_all(tf.stack(finite))
-        grads = [None if g is None else poisoned(g, all_finite) for g in grads]
-        super().apply(grads, trainable_variables)
+        self._applies = tf.reduce_all(tf.stack(finite))
+        if self._waits_for_others:
+            # In every gradient, a NaN reaches every replica's sum, where update_step sees it.
+            grads = [None if g is None else poisoned(g, self._applies) for g in grads]
+        try:
+            super().apply(grads, trainable_variables)
+        finally:
+            self._applies = None  # It belongs to the graph at hand.
+
+    @property
+    def _waits_for_others(self) -> bool:
+        """Whether gradients reach update_step as sums: over replicas, or over several steps."""
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        return replicas > 1 or self.gradient_accumulation_steps is not None
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """Updates one variable, after all-reduce; see the class for the formula."""
         index = self._get_variable_index(variable)
         rule, velocity = self._rules[index], self._velocities[index]
-        weight = tf.convert_to_tensor(variable)
         rate = tf.cast(learning_rate, tf.float32) * np.float32(self._factors[index])
         decay = self.decay if (rule.decays if rule else len(variable.shape) > 1) else 0.0
-        old = None if velocity is None else tf.convert_to_tensor(velocity)
+        applies = self._applies
+        if self._waits_for_others:
+            applies = tf.math.is_finite(tf.reshape(gradient, [-1])[0])
         if rule is None:
-            moved, moved_velocity = self._float_step(gradient, weight, old, rate, decay)
-        else:
-            draw = tf.cast(self.iterations, tf.int64) * len(self._rules) + index
-            moved, moved_velocity, lost, at_limit = update_weight(
-                gradient,
-                weight,
-                old,
-                rate=rate,
-                momentum=self.momentum,
-                decay=decay,
-                G=rule.G,
-                U=rule.U,
-                V=rule.V,
-                seed=(self.seed, draw),
-                name=self._trainable_variables[index].path,
-            )
-            self.assign(self._lost[index], lost)
-            self.assign(self._at_limit[index], at_limit)
-        if velocity is not None:
-            self.assign(velocity, moved_velocity)
-        self.assign(variable, moved)
+            self._float_step(gradient, variable, velocity, rate, decay, applies)
+            return
+        path = self._trainable_variables[index].path
+        draw = tf.cast(self.iterations, tf.int64) * len(self._rules) + index
+        pair = encode_gradient(
+            gradient,
+            tf.convert_to_tensor(variable),
+            decay=decay,
+            G=rule.G,
+            seed=(self.seed, draw),
+            name=path,
+        )
+        lost, at_limit = update_weight(
+            variable,
+            None if velocity is None else velocity.value,
+            pair,
+            applies=applies,
+            rate=rate,
+            momentum=self.momentum,
+            U=rule.U,
+            V=rule.V,
+            name=path,
+        )
+        self.assign(self._lost[index], lost)
+        self.assign(self._at_limit[index], at_limit)
 
     def _float_step(
         self,
         gradient: tf.Tensor,
-        weight: tf.Tensor,
-        velocity: tf.Tensor | None,
+        variable: Any,
+        velocity: Any,
         rate: tf.Tensor,
         decay: float,
-    ) -> tuple[tf.Tensor, tf.Tensor | None]:
-        """Returns weight and velocity of a variable that lies on no grid."""
-        applies = tf.math.is_finite(tf.reshape(gradient, [-1])[0])
+        applies: tf.Tensor,
+    ) -> None:
+        """Moves a variable that lies on no grid, and its velocity."""
+        weight = tf.convert_to_tensor(variable)
         move = rate * (gradient + decay * weight if decay else gradient)
         if velocity is not None:
-            move = self.momentum * velocity + move
-            velocity = tf.where(applies, move, velocity)
-        return tf.where(applies, weight - move, weight), velocity
+            old = tf.convert_to_tensor(velocity)
+            move = self.momentum * old + move
+            self.assign(velocity, tf.where(applies, move, old))
+        self.assign(variable, tf.where(applies, weight - move, weight))
 
     def nonfinite_layers(self) -> list[str]:
         """Returns the paths of variables whose last gradient was not finite, output side first.

@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -9,46 +10,73 @@ import tensorflow as tf
 
 from tests.kernels.values import KINDS, SHAPES, assert_same_bits, needs_own_ops, of_kind
 from tfquantseg import kernels
-from tfquantseg.numerics import Scaled, Uniform, Updated, poisoned, update_weight
+from tfquantseg.numerics import Scaled, Uniform, encode_gradient, poisoned, update_weight
 from tfquantseg.policy import UpdateRule, preset
 
 pytestmark = needs_own_ops
 
 
-def both(gradient: np.ndarray, rule: UpdateRule, momentum: float, decay: float) -> list[Updated]:
-    """Returns a step by the own op, and by stock ones."""
-    random = np.random.default_rng(gradient.shape)
-    limits = rule.U.limits_for(gradient.shape)
-    weight = rule.U(random.normal(size=gradient.shape).astype(np.float32) * limits)
-    velocity = rule.V(random.normal(size=gradient.shape).astype(np.float32) * limits / 64)
+class Step(NamedTuple):
+    """What a step leaves behind."""
 
-    def step() -> Updated:
-        return update_weight(
-            tf.constant(gradient),
-            weight,
-            velocity if momentum else None,
-            rate=tf.constant(2.0**-6),
-            momentum=momentum,
-            decay=decay,
-            G=rule.G,
-            U=rule.U,
-            V=rule.V,
-            seed=(5, 2**33),
-        )
+    weight: tf.Tensor
+    velocity: tf.Tensor
+    lost: tf.Tensor
+    at_limit: tf.Tensor
 
-    own = step()
+
+def start(rule: UpdateRule, shape: tuple[int, ...]) -> tuple[tf.Variable, tf.Variable]:
+    random = np.random.default_rng(shape)
+    limits = rule.U.limits_for(shape)
+    weight = rule.U(random.normal(size=shape).astype(np.float32) * limits)
+    velocity = rule.V(random.normal(size=shape).astype(np.float32) * limits / 64)
+    return tf.Variable(weight), tf.Variable(velocity)
+
+
+def step(
+    gradient: np.ndarray,
+    weight: tf.Variable,
+    velocity: tf.Variable,
+    rule: UpdateRule,
+    momentum: float = 0.9,
+    decay: float = 0.0,
+    applies: bool = True,
+) -> Step:
+    pair = encode_gradient(
+        tf.convert_to_tensor(gradient),
+        weight.value(),
+        decay=decay,
+        G=rule.G,
+        seed=(5, 2**33),
+    )
+    counts = update_weight(
+        weight,
+        velocity if momentum else None,
+        pair,
+        applies=tf.constant(applies),
+        rate=tf.constant(2.0**-6),
+        momentum=momentum,
+        U=rule.U,
+        V=rule.V,
+    )
+    return Step(weight.value(), velocity.value(), *counts)
+
+
+def both(gradient: np.ndarray, rule: UpdateRule, momentum: float, decay: float) -> list[Step]:
+    """Returns a step by the own ops, and by stock ones."""
+    finite = bool(np.isfinite(gradient).all())
+    arguments = rule, momentum, decay, finite
+    own = step(gradient, *start(rule, gradient.shape), *arguments)
     with kernels.stock():
-        return [own, step()]
+        return [own, step(gradient, *start(rule, gradient.shape), *arguments)]
 
 
-def assert_same(steps: list[Updated]) -> None:
+def assert_same(steps: list[Step]) -> None:
     own, stock = steps
     assert_same_bits(own.weight, stock.weight)
+    assert_same_bits(own.velocity, stock.velocity)
     assert_same_bits(own.lost, stock.lost)
     assert_same_bits(own.at_limit, stock.at_limit)
-    assert (own.velocity is None) == (stock.velocity is None)
-    if own.velocity is not None:
-        assert_same_bits(own.velocity, stock.velocity)
 
 
 def rule(name: str, shape: tuple[int, ...], axes: tuple[int, ...]) -> UpdateRule:
@@ -87,6 +115,40 @@ def test_other_bits() -> None:
         decays=False,
     )
     assert_same(both(of_kind("normal", SHAPES[3]), own, 0.9, 0.0))
+
+
+def test_what_was_read_of_a_variable_stays_as_it_was() -> None:
+    made = rule("INTEGER", SHAPES[3], (3,))
+    weight, velocity = start(made, SHAPES[3])
+    read = [weight.value(), velocity.value()]
+    before = [tensor.numpy().copy() for tensor in read]
+    step(of_kind("normal", SHAPES[3]), weight, velocity, made)
+    for tensor, variable, old in zip(read, (weight, velocity), before, strict=True):
+        assert_same_bits(tensor, old)
+        assert np.any(variable.numpy() != old)
+
+
+def test_variables_keep_their_memory() -> None:
+    made = rule("INTEGER", SHAPES[3], (3,))
+    variables = start(made, SHAPES[3])
+    gradient = tf.constant(of_kind("normal", SHAPES[3]))
+    run = tf.function(lambda g: step(g, *variables, made)[2:], autograph=False)
+    run(gradient)  # Whatever read them while they were made is gone after it.
+    at = [variable.numpy().ctypes.data for variable in variables]
+    before = [variable.numpy().copy() for variable in variables]
+    run(gradient)
+    assert [variable.numpy().ctypes.data for variable in variables] == at
+    for variable, old in zip(variables, before, strict=True):
+        assert np.any(variable.numpy() != old)
+
+
+def test_nothing_moves_where_it_does_not_apply() -> None:
+    made = rule("INTEGER", SHAPES[3], (3,))
+    weight, velocity = start(made, SHAPES[3])
+    before = [weight.numpy().copy(), velocity.numpy().copy()]
+    step(of_kind("normal", SHAPES[3]), weight, velocity, made, applies=False)
+    assert_same_bits(weight.value(), before[0])
+    assert_same_bits(velocity.value(), before[1])
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -23,7 +23,12 @@ import tensorflow as tf
 from tfquantseg import kernels
 from tfquantseg.benchmark import pieces
 from tfquantseg.benchmark.peers.answers import Step, serve
-from tfquantseg.numerics import encode_error_pair, normalize_batch, update_weight
+from tfquantseg.numerics import (
+    encode_error_pair,
+    encode_gradient,
+    normalize_batch,
+    update_weight,
+)
 from tfquantseg.numerics.products import Geometry, Kind, OwnProducts
 from tfquantseg.policy import Policy, preset
 
@@ -182,23 +187,25 @@ def _batch_norm_both_ways(shape: Sequence[int], random: np.random.Generator) -> 
 def _update(shape: Sequence[int], random: np.random.Generator) -> Work:
     rule = _known(_policy().update_rule(_limits(shape), -1, decays=True))
 
-    def update(gradient: tf.Tensor, weight: tf.Tensor, velocity: tf.Tensor) -> Any:
+    weight = tf.Variable(rule.U(_normal(random, shape)))
+    velocity = tf.Variable(rule.V(2.0**-8 * _normal(random, shape)))
+
+    def update(gradient: tf.Tensor) -> Any:
+        G = encode_gradient(
+            gradient, tf.convert_to_tensor(weight), decay=2.0**-12, G=rule.G, seed=(1, 2)
+        )
         return update_weight(
-            gradient,
             weight,
             velocity,
+            G,
+            applies=tf.constant(True),
             rate=tf.constant(2.0**-6),
             momentum=0.875,
-            decay=2.0**-12,
-            G=rule.G,
             U=rule.U,
             V=rule.V,
-            seed=(1, 2),
         )
 
-    weight = rule.U(_normal(random, shape))
-    velocity = rule.V(2.0**-8 * _normal(random, shape))
-    return _traced(update, [_normal(random, shape), weight, velocity])
+    return _traced(update, [_normal(random, shape)])
 
 
 _ELEMENTWISE = {

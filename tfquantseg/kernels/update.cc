@@ -1,15 +1,20 @@
-// TfquantsegUpdate: one step of stochastic gradient descent on grids, of one variable, in two passes
-// over memory. TfquantsegPoison: the NaN that tells every replica of a gradient that is not finite.
+// TfquantsegEncodeGradient and TfquantsegUpdate: one step of stochastic gradient descent on grids, of
+// one variable. The gradient becomes integers as soon as it is there, a quarter of its bytes; the
+// update waits for all of them and writes into the variable's own memory. TfquantsegPoison: the NaN
+// that tells every replica of a gradient that is not finite.
 
 #include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <limits>
+#include <optional>
 
 #include "absl/status/status.h"
 #include "tensorflow/core/framework/common_shape_fns.h"
 #include "tensorflow/core/framework/op.h"
 #include "tensorflow/core/framework/op_kernel.h"
+#include "tensorflow/core/framework/resource_mgr.h"
+#include "tensorflow/core/framework/resource_var.h"
 #include "tensorflow/core/framework/shape_inference.h"
 #include "tfquantseg/kernels/bits.h"
 #include "tfquantseg/kernels/blocks.h"
@@ -23,48 +28,161 @@ using absl::InvalidArgumentError;
 using tensorflow::OpKernelConstruction;
 using tensorflow::OpKernelContext;
 using tensorflow::Tensor;
+using tensorflow::Var;
 
-REGISTER_OP("TfquantsegUpdate")
+REGISTER_OP("TfquantsegEncodeGradient")
     .Input("gradient: float")
     .Input("weight: float")
-    .Input("velocity: float")
+    .Input("seed: int64")
+    .Output("integers: T")
+    .Output("step: float")
+    .Attr("T: {int8, float}")
+    .Attr("decay: float")
+    .TFQUANTSEG_SCALED_GRID_ATTRIBUTES
+    .SetShapeFn([](tensorflow::shape_inference::InferenceContext* c) {
+      c->set_output(0, c->input(0));
+      c->set_output(1, c->Scalar());
+      return absl::OkStatus();
+    })
+    .Doc("The pair of gradient + decay * weight, in two passes; a step of NaN if any is not finite.");
+
+// The gradient with the decay in it.
+TFQUANTSEG_INLINE void DecayBlock(float decay, const float* g, const float* w, int64_t n,
+                                  float* gradient) {
+  if (decay == 0) {
+    std::copy_n(g, n, gradient);
+  } else {
+    for (int64_t i = 0; i < n; ++i) gradient[i] = g[i] + decay * w[i];
+  }
+}
+
+TFQUANTSEG_VECTORIZED uint32_t MeasureRange(float decay, const float* g, const float* w,
+                                            int64_t start, int64_t end) {
+  alignas(64) float gradient[kBlock];
+  uint32_t most = 0;
+  for (int64_t block = start; block < end; block += kBlock) {
+    const int64_t n = std::min(kBlock, end - block);
+    DecayBlock(decay, g + block, w + block, n, gradient);
+    for (int64_t i = 0; i < n; ++i) most = std::max(most, MagnitudeBits(gradient[i]));
+  }
+  return most;
+}
+
+template <typename T>
+TFQUANTSEG_VECTORIZED TFQUANTSEG_INLINE void EncodeBlocks(const ScaledGrid& grid, float unit,
+                                                          float decay, const Philox& philox,
+                                                          const float* g, const float* w,
+                                                          int64_t start, int64_t end,
+                                                          T* integers) {
+  alignas(64) uint16_t draws[kBlock];
+  alignas(64) float gradient[kBlock];
+  for (int64_t block = start; block < end; block += kBlock) {
+    const int64_t n = std::min(kBlock, end - block);
+    DecayBlock(decay, g + block, w + block, n, gradient);
+    const float divisor = grid.divisor;
+    if (grid.rounding == Rounding::kStochastic) DrawBlock(philox, block, draws);
+    for (int64_t i = 0; i < n; ++i) gradient[i] = gradient[i] / unit * divisor;
+    RoundBlock(grid.rounding, gradient, draws, grid.most, n, integers + block);
+  }
+}
+
+TFQUANTSEG_VECTORIZED void EncodeRange(const ScaledGrid& grid, float unit, float decay,
+                                       const Philox& philox, const float* g, const float* w,
+                                       int64_t start, int64_t end, int8_t* integers) {
+  EncodeBlocks(grid, unit, decay, philox, g, w, start, end, integers);
+}
+
+TFQUANTSEG_VECTORIZED void EncodeRange(const ScaledGrid& grid, float unit, float decay,
+                                       const Philox& philox, const float* g, const float* w,
+                                       int64_t start, int64_t end, float* integers) {
+  EncodeBlocks(grid, unit, decay, philox, g, w, start, end, integers);
+}
+
+template <typename T>
+class EncodeGradientOp : public tensorflow::OpKernel {
+ public:
+  explicit EncodeGradientOp(OpKernelConstruction* context) : OpKernel(context), grid_(context) {
+    OP_REQUIRES_OK(context, context->GetAttr("decay", &decay_));
+  }
+
+  void Compute(OpKernelContext* context) override {
+    const Tensor &gradient = context->input(0), &weight = context->input(1);
+    OP_REQUIRES(context, gradient.shape() == weight.shape(),
+                InvalidArgumentError("gradient and weight must have one shape"));
+    Philox philox{};
+    if (grid_.rounding == Rounding::kStochastic) {
+      OP_REQUIRES(context, ReadSeed(context->input(2), &philox),
+                  InvalidArgumentError("a seed has two numbers"));
+    }
+    Tensor *integers, *step;
+    OP_REQUIRES_OK(context, context->allocate_output(0, gradient.shape(), &integers));
+    OP_REQUIRES_OK(context, context->allocate_output(1, {}, &step));
+    const float* g = gradient.flat<float>().data();
+    const float* w = weight.flat<float>().data();
+    T* out = integers->flat<T>().data();
+    const int64_t size = gradient.NumElements();
+    std::atomic<uint32_t> most{0};
+    ForRanges(context, size, 0.5, [&](int64_t start, int64_t end) {
+      Raise(most, MeasureRange(decay_, g, w, start, end));
+    });
+    const float unit = grid_.Unit(FloatOf(most));
+    // Integers do not hold a NaN: the step does.
+    const bool finite = std::isfinite(FloatOf(most));
+    step->scalar<float>()() =
+        finite ? grid_.Step(unit) : std::numeric_limits<float>::quiet_NaN();
+    ForRanges(context, size, 3, [&](int64_t start, int64_t end) {
+      EncodeRange(grid_, unit, decay_, philox, g, w, start, end, out);
+    });
+  }
+
+ private:
+  ScaledGrid grid_;
+  float decay_;
+};
+
+REGISTER_KERNEL_BUILDER(
+    Name("TfquantsegEncodeGradient").Device(tensorflow::DEVICE_CPU).TypeConstraint<int8_t>("T"),
+    EncodeGradientOp<int8_t>);
+REGISTER_KERNEL_BUILDER(
+    Name("TfquantsegEncodeGradient").Device(tensorflow::DEVICE_CPU).TypeConstraint<float>("T"),
+    EncodeGradientOp<float>);
+
+REGISTER_OP("TfquantsegUpdate")
+    .Input("weight: resource")
+    .Input("velocity: resource")
+    .Input("integers: T")
+    .Input("step: float")
+    .Input("applies: bool")
     .Input("rate: float")
     .Input("update_limits: float")
     .Input("velocity_limits: float")
-    .Input("seed: int64")
-    .Output("new_weight: float")
-    .Output("new_velocity: float")
     .Output("lost: float")
     .Output("at_limit: float")
-    .Attr("decay: float")
+    .Attr("T: {int8, float}")
+    .Attr("has_velocity: bool")
     .Attr("momentum: float")
     .Attr("update_bits: int")
     .Attr("velocity_bits: int")
     .Attr("update_rounding: {'half_up', 'half_away', 'half_even'}")
     .Attr("inner: int")
-    .Attr("quantize_gradient: bool")
-    .TFQUANTSEG_SCALED_GRID_ATTRIBUTES
+    .SetIsStateful()
     .SetShapeFn([](tensorflow::shape_inference::InferenceContext* c) {
-      c->set_output(0, c->input(1));
-      c->set_output(1, c->input(2));
-      c->set_output(2, c->Scalar());
-      c->set_output(3, c->Scalar());
+      c->set_output(0, c->Scalar());
+      c->set_output(1, c->Scalar());
       return absl::OkStatus();
     })
-    .Doc(R"(numerics.update_weight; a gradient whose first element is not finite changes nothing.
+    .Doc(R"(numerics.update_weight: moves two variables in place, or neither where applies is false.
 
-velocity: of the weight's shape, or empty for no momentum.
+velocity: the weight again where has_velocity is false.
+integers, step: the gradient's pair.
 update_limits, velocity_limits: one limit, or one a channel.
 inner: elements of the weight behind the channels' axis.
-quantize_gradient: whether the gradient is encoded on the grid that the attributes name.
 lost, at_limit: how many elements.
 )");
 
 // What a block needs, beside its own elements.
+template <typename T>
 struct Job {
-  const ScaledGrid* grid;
-  bool quantize_gradient;
-  float decay;
   float momentum;
   float rate;
   bool applies;
@@ -73,43 +191,16 @@ struct Job {
   float velocity_most;  // likewise.
   const Repeated* update_steps;
   const Repeated* velocity_steps;
-  const float* gradient;
-  const float* weight;
-  const float* velocity;  // Or nullptr, as the new one then.
-  float unit;
+  const T* integers;
   float step;
-  Philox philox;
-  float* new_weight;
-  float* new_velocity;
+  float* weight;
+  float* velocity;  // Or nullptr.
 };
 
 struct Counts {
   int64_t lost = 0;
   int64_t at_limit = 0;
 };
-
-// The gradient with the decay in it.
-TFQUANTSEG_INLINE void DecayBlock(const Job& job, int64_t start, int64_t n, float* gradient) {
-  const float* g = job.gradient + start;
-  const float* w = job.weight + start;
-  const float decay = job.decay;
-  if (decay == 0) {
-    std::copy_n(g, n, gradient);
-  } else {
-    for (int64_t i = 0; i < n; ++i) gradient[i] = g[i] + decay * w[i];
-  }
-}
-
-TFQUANTSEG_VECTORIZED uint32_t MeasureRange(const Job& job, int64_t start, int64_t end) {
-  alignas(64) float gradient[kBlock];
-  uint32_t most = 0;
-  for (int64_t block = start; block < end; block += kBlock) {
-    const int64_t n = std::min(kBlock, end - block);
-    DecayBlock(job, block, n, gradient);
-    for (int64_t i = 0; i < n; ++i) most = std::max(most, MagnitudeBits(gradient[i]));
-  }
-  return most;
-}
 
 // Puts a block on a constant grid: x becomes the multiple of its step that is nearest. 1 / step is
 // exact, as a step is a power of two.
@@ -121,116 +212,137 @@ TFQUANTSEG_INLINE void QuantizeBlock(Rounding rounding, const float* steps, floa
   for (int64_t i = 0; i < n; ++i) x[i] *= steps[i];
 }
 
-TFQUANTSEG_VECTORIZED void UpdateRange(const Job& job, int64_t start, int64_t end,
-                                       Counts* counts) {
-  alignas(64) uint16_t draws[kBlock];
+template <typename T>
+TFQUANTSEG_VECTORIZED TFQUANTSEG_INLINE void UpdateBlocks(const Job<T>& job, int64_t start,
+                                                          int64_t end, Counts* counts) {
   alignas(64) float move[kBlock], update[kBlock];
   for (int64_t block = start; block < end; block += kBlock) {
     const int64_t n = std::min(kBlock, end - block);
-    DecayBlock(job, block, n, move);
-    if (job.quantize_gradient) {
-      const float unit = job.unit, divisor = job.grid->divisor, step = job.step;
-      DrawBlock(job.philox, block, draws);
-      for (int64_t i = 0; i < n; ++i) move[i] = move[i] / unit * divisor;
-      RoundBlock(Rounding::kStochastic, move, draws, job.grid->most, n, move);
-      for (int64_t i = 0; i < n; ++i) move[i] *= step;
-    }
-    const float rate = job.rate, momentum = job.momentum;
+    const T* integers = job.integers + block;
+    const float rate = job.rate, momentum = job.momentum, step = job.step;
+    for (int64_t i = 0; i < n; ++i) move[i] = static_cast<float>(integers[i]) * step;
     if (job.velocity == nullptr) {
       for (int64_t i = 0; i < n; ++i) move[i] *= rate;
     } else {
-      const float* old = job.velocity + block;
-      for (int64_t i = 0; i < n; ++i) move[i] = momentum * old[i] + rate * move[i];
+      float* velocity = job.velocity + block;
+      for (int64_t i = 0; i < n; ++i) move[i] = momentum * velocity[i] + rate * move[i];
       QuantizeBlock(job.rounding, job.velocity_steps->At(block), job.velocity_most, n, move);
-      std::copy_n(job.applies ? move : old, n, job.new_velocity + block);
+      if (job.applies) std::copy_n(move, n, velocity);
     }
     const float* steps = job.update_steps->At(block);
     std::copy_n(move, n, update);
     QuantizeBlock(job.rounding, steps, job.update_most, n, update);
-    const float* old = job.weight + block;
-    float* moved = job.new_weight + block;
+    float* weight = job.weight + block;
     const float most_steps = job.update_most;
     int32_t lost = 0, at_limit = 0;
     for (int64_t i = 0; i < n; ++i) {
       const float most = steps[i] * most_steps;
-      const float to = Clip(old[i] - update[i], most);
+      const float to = Clip(weight[i] - update[i], most);
       lost += move[i] != 0 && update[i] == 0 ? 1 : 0;
       at_limit += std::fabs(to) >= most ? 1 : 0;
-      moved[i] = to;
+      update[i] = to;
     }
-    if (!job.applies) std::copy_n(old, n, moved);
+    if (job.applies) std::copy_n(update, n, weight);
     counts->lost += lost;
     counts->at_limit += at_limit;
   }
 }
 
+TFQUANTSEG_VECTORIZED void UpdateRange(const Job<int8_t>& job, int64_t start, int64_t end,
+                                       Counts* counts) {
+  UpdateBlocks(job, start, end, counts);
+}
+
+TFQUANTSEG_VECTORIZED void UpdateRange(const Job<float>& job, int64_t start, int64_t end,
+                                       Counts* counts) {
+  UpdateBlocks(job, start, end, counts);
+}
+
+// A variable, locked until the end of the scope.
+class Locked {
+ public:
+  // Finds the variable of an input; nothing may be read of it before its memory is its own.
+  absl::Status Find(OpKernelContext* context, int input) {
+    TF_RETURN_IF_ERROR(LookupResource(context, HandleFromInput(context, input), &variable_));
+    lock_.emplace(*variable_->mu());
+    const Tensor& tensor = *variable_->tensor();
+    if (tensor.dtype() != tensorflow::DT_FLOAT || !variable_->is_initialized) {
+      return InvalidArgumentError("weight and velocity must be float32 variables with values");
+    }
+    return absl::OkStatus();
+  }
+
+  // Copies it where a tensor that was read shares its memory: that one must not change.
+  absl::Status Own(OpKernelContext* context) {
+    Tensor* tensor = variable_->tensor();
+    if (tensor->RefCountIsOne()) return absl::OkStatus();
+    Tensor copy;
+    TF_RETURN_IF_ERROR(context->allocate_temp(tensor->dtype(), tensor->shape(), &copy));
+    std::copy_n(tensor->flat<float>().data(), tensor->NumElements(), copy.flat<float>().data());
+    *tensor = copy;
+    return absl::OkStatus();
+  }
+
+  Tensor& tensor() { return *variable_->tensor(); }
+
+ private:
+  tensorflow::core::RefCountPtr<Var> variable_;
+  std::optional<tensorflow::mutex_lock> lock_;
+};
+
+template <typename T>
 class UpdateOp : public tensorflow::OpKernel {
  public:
-  explicit UpdateOp(OpKernelConstruction* context) : OpKernel(context), grid_(context) {
+  explicit UpdateOp(OpKernelConstruction* context) : OpKernel(context) {
     std::string rounding;
     int update_bits, velocity_bits;
-    OP_REQUIRES_OK(context, context->GetAttr("decay", &decay_));
+    OP_REQUIRES_OK(context, context->GetAttr("has_velocity", &has_velocity_));
     OP_REQUIRES_OK(context, context->GetAttr("momentum", &momentum_));
     OP_REQUIRES_OK(context, context->GetAttr("update_bits", &update_bits));
     OP_REQUIRES_OK(context, context->GetAttr("velocity_bits", &velocity_bits));
     OP_REQUIRES_OK(context, context->GetAttr("update_rounding", &rounding));
     OP_REQUIRES_OK(context, context->GetAttr("inner", &inner_));
-    OP_REQUIRES_OK(context, context->GetAttr("quantize_gradient", &quantize_gradient_));
     rounding_ = RoundingOf(rounding);
     update_most_ = static_cast<float>((1 << (update_bits - 1)) - 1);
     velocity_most_ = static_cast<float>((1 << (velocity_bits - 1)) - 1);
   }
 
   void Compute(OpKernelContext* context) override {
-    const Tensor& gradient = context->input(0);
-    const Tensor& weight = context->input(1);
-    const Tensor& velocity = context->input(2);
-    OP_REQUIRES(context, gradient.shape() == weight.shape(),
+    const Tensor& integers = context->input(2);
+    Locked weight, velocity;
+    OP_REQUIRES_OK(context, weight.Find(context, 0));
+    if (has_velocity_) OP_REQUIRES_OK(context, velocity.Find(context, 1));
+    OP_REQUIRES(context, integers.shape() == weight.tensor().shape(),
                 InvalidArgumentError("gradient and weight must have one shape"));
-    const int64_t size = weight.NumElements();
-    const bool moves = velocity.NumElements() > 0;
-    OP_REQUIRES(context, !moves || velocity.shape() == weight.shape(),
+    OP_REQUIRES(context, !has_velocity_ || velocity.tensor().shape() == integers.shape(),
                 InvalidArgumentError("velocity and weight must have one shape"));
-    Tensor *new_weight, *new_velocity, *lost, *at_limit;
-    OP_REQUIRES_OK(context, context->allocate_output(0, weight.shape(), &new_weight));
-    OP_REQUIRES_OK(context, context->allocate_output(1, velocity.shape(), &new_velocity));
-    OP_REQUIRES_OK(context, context->allocate_output(2, {}, &lost));
-    OP_REQUIRES_OK(context, context->allocate_output(3, {}, &at_limit));
+    Tensor *lost, *at_limit;
+    OP_REQUIRES_OK(context, context->allocate_output(0, {}, &lost));
+    OP_REQUIRES_OK(context, context->allocate_output(1, {}, &at_limit));
     lost->scalar<float>()() = at_limit->scalar<float>()() = 0;
+    const int64_t size = integers.NumElements();
     if (size == 0) return;
+    OP_REQUIRES_OK(context, weight.Own(context));
+    if (has_velocity_) OP_REQUIRES_OK(context, velocity.Own(context));
 
-    const Repeated update_steps = Steps(context->input(4), update_most_);
-    const Repeated velocity_steps = Steps(context->input(5), velocity_most_);
-    Job job;
-    job.grid = &grid_;
-    job.quantize_gradient = quantize_gradient_;
-    job.decay = decay_;
+    const Repeated update_steps = Steps(context->input(6), update_most_);
+    const Repeated velocity_steps = Steps(context->input(7), velocity_most_);
+    Job<T> job;
     job.momentum = momentum_;
-    job.rate = context->input(3).scalar<float>()();
-    job.applies = std::isfinite(gradient.flat<float>()(0));
+    job.rate = context->input(5).scalar<float>()();
+    job.applies = context->input(4).scalar<bool>()();
     job.rounding = rounding_;
     job.update_most = update_most_;
     job.velocity_most = velocity_most_;
     job.update_steps = &update_steps;
     job.velocity_steps = &velocity_steps;
-    job.gradient = gradient.flat<float>().data();
-    job.weight = weight.flat<float>().data();
-    job.velocity = moves ? velocity.flat<float>().data() : nullptr;
-    job.new_weight = new_weight->flat<float>().data();
-    job.new_velocity = new_velocity->flat<float>().data();
+    job.integers = integers.flat<T>().data();
+    job.step = context->input(3).scalar<float>()();
+    job.weight = weight.tensor().flat<float>().data();
+    job.velocity = has_velocity_ ? velocity.tensor().flat<float>().data() : nullptr;
 
-    if (quantize_gradient_) {
-      std::atomic<uint32_t> most{0};
-      ForRanges(context, size, 0.5, [&](int64_t start, int64_t end) {
-        Raise(most, MeasureRange(job, start, end));
-      });
-      job.unit = grid_.Unit(FloatOf(most));
-      job.step = grid_.Step(job.unit);
-      OP_REQUIRES(context, ReadSeed(context->input(6), &job.philox),
-                  InvalidArgumentError("a seed has two numbers"));
-    }
     std::atomic<int64_t> all_lost{0}, all_at_limit{0};
-    ForRanges(context, size, 4, [&](int64_t start, int64_t end) {
+    ForRanges(context, size, 3, [&](int64_t start, int64_t end) {
       Counts counts;
       UpdateRange(job, start, end, &counts);
       all_lost += counts.lost;
@@ -249,17 +361,20 @@ class UpdateOp : public tensorflow::OpKernel {
     return Repeated(steps.data(), steps.size(), steps.size() == 1 ? 1 : inner_);
   }
 
-  ScaledGrid grid_;
-  float decay_;
+  bool has_velocity_;
   float momentum_;
   Rounding rounding_;
   float update_most_;
   float velocity_most_;
   int64_t inner_;
-  bool quantize_gradient_;
 };
 
-REGISTER_KERNEL_BUILDER(Name("TfquantsegUpdate").Device(tensorflow::DEVICE_CPU), UpdateOp);
+REGISTER_KERNEL_BUILDER(
+    Name("TfquantsegUpdate").Device(tensorflow::DEVICE_CPU).TypeConstraint<int8_t>("T"),
+    UpdateOp<int8_t>);
+REGISTER_KERNEL_BUILDER(
+    Name("TfquantsegUpdate").Device(tensorflow::DEVICE_CPU).TypeConstraint<float>("T"),
+    UpdateOp<float>);
 
 REGISTER_OP("TfquantsegPoison")
     .Input("gradient: float")

@@ -29,22 +29,23 @@ from tfquantseg.numerics.grids import (
     round_stochastic,
 )
 from tfquantseg.numerics.taps import tap, tap_rounding, tapped_roundings
-from tfquantseg.numerics.updates import Updated, poisoned, update_weight
+from tfquantseg.numerics.updates import Counts, encode_gradient, poisoned, update_weight
 
 __all__ = [
     "PRODUCTS",
     "Clip",
     "Convolution",
+    "Counts",
     "EncodedError",
     "Normalized",
     "Quantized",
     "Rounding",
     "Scaled",
     "Uniform",
-    "Updated",
     "delta",
     "encode_error",
     "encode_error_pair",
+    "encode_gradient",
     "encode_value",
     "is_finite",
     "largest_magnitude",
