@@ -1,4 +1,4 @@
-"""QuantDropout and RoundOnStep: what leaves the grid in Keras stays on it here."""
+"""QuantDropout and RoundOnStep stay on the grid; LeanMaxPooling2D is Keras's with less memory."""
 
 import keras
 import numpy as np
@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tests.numerics import reference
 from tests.numerics.modes import MODES
-from tfquantseg.layers import Product, QuantDropout, RoundOnStep
+from tfquantseg.layers import LeanMaxPooling2D, Product, QuantDropout, RoundOnStep
 
 STEP = np.float32(0.043)
 RATES = [0.1, 0.3, 0.5, 0.9]
@@ -120,3 +120,12 @@ def test_a_loaded_model_computes_the_same(tmp_path):
     for training in (False, True):  # with the same draws
         one, other = (m(pair, training=training) for m in (model, loaded))
         np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("padding", ["valid", "same"])
+def test_pooling_equals_keras(padding):
+    n = integers((2, 7, 9, 3))
+    layer = LeanMaxPooling2D(3, 2, padding=padding, name="pool")
+    np.testing.assert_array_equal(layer(n), keras.layers.MaxPooling2D(3, 2, padding=padding)(n))
+    copy = LeanMaxPooling2D.from_config(layer.get_config())
+    assert copy.pool_size == (3, 3) and copy.strides == (2, 2) and copy.name == "pool"

@@ -9,10 +9,11 @@ from tfquantseg.layers.convolutions import (
 )
 from tfquantseg.layers.edge import Product, QuantEdge, hold_scales, set_evaluation_scales
 from tfquantseg.layers.objects import object_table, objects
-from tfquantseg.layers.on_integers import QuantDropout, RoundOnStep
+from tfquantseg.layers.on_integers import LeanMaxPooling2D, QuantDropout, RoundOnStep
 
 __all__ = [
     "BatchNorm",
+    "LeanMaxPooling2D",
     "LeanReLU",
     "Product",
     "QuantConv2D",

@@ -1,7 +1,8 @@
 """Layers that act on the integers of a pair where a plain Keras layer would leave the grid.
 
-Layers that move or choose values (pooling by maximum, padding with zeros, cropping, nearest
-upsampling, concatenation) are plain Keras layers applied to the integers; the step stays.
+Layers that move or choose values (padding with zeros, cropping, nearest upsampling, concatenation)
+are plain Keras layers applied to the integers; the step stays. So would pooling by maximum be, but
+for its memory.
 """
 
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfquantseg.numerics import round_half_away, round_half_up, round_on_step
+from tfquantseg.numerics import max_pool, round_half_away, round_half_up, round_on_step
 
 _ROUNDINGS = {"half_up": round_half_up, "half_away": round_half_away, "half_even": tf.round}
 
@@ -50,6 +51,22 @@ class RoundOnStep(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         """Returns what a file needs to build the layer again."""
         return {**super().get_config(), "rounding": self.rounding}
+
+
+@keras.saving.register_keras_serializable("tfquantseg")
+class LeanMaxPooling2D(keras.layers.MaxPooling2D):
+    """Pooling by maximum that keeps a byte a window for the backward pass; channels last.
+
+    Call arguments:
+        x: float32 [N, H, W, C].
+
+    Returns:
+        What `keras.layers.MaxPooling2D` returns, with the same gradient.
+    """
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        """Returns the largest value of each window."""
+        return max_pool(x, self.pool_size, self.strides, self.padding.upper())
 
 
 @keras.saving.register_keras_serializable("tfquantseg")

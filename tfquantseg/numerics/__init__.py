@@ -28,6 +28,7 @@ from tfquantseg.numerics.grids import (
     round_half_up,
     round_stochastic,
 )
+from tfquantseg.numerics.pooling import max_pool
 from tfquantseg.numerics.taps import tap, tap_rounding, tapped_roundings
 from tfquantseg.numerics.updates import Counts, encode_gradient, poisoned, update_weight
 
@@ -50,6 +51,7 @@ __all__ = [
     "is_finite",
     "largest_magnitude",
     "levels",
+    "max_pool",
     "normalize",
     "normalize_batch",
     "poisoned",

@@ -9,6 +9,7 @@ from keras import tree
 
 from tfquantseg.layers import (
     BatchNorm,
+    LeanMaxPooling2D,
     LeanReLU,
     Product,
     QuantConv2D,
@@ -27,6 +28,8 @@ from tfquantseg.transform.limits import (
     weight_limit,
 )
 from tfquantseg.transform.plan import Edge, Node, Plan, Root
+
+_CHANNELS_FIRST = "channels_first"
 
 _NODES = {
     keras.layers.Conv2D: QuantConv2D,
@@ -179,9 +182,13 @@ class _Builder:
 
     def _copy(self, call: Call) -> keras.layers.Layer:
         operation = call.operation
-        lean = call.kind == "activation" and call.activation in ("relu", "relu6")
-        if not lean or self._plan.policy(call).is_float:
-            return type(operation).from_config(operation.get_config())
+        config = operation.get_config()
+        if self._plan.policy(call).is_float:
+            return type(operation).from_config(config)
+        if type(operation) is keras.layers.MaxPooling2D and config["data_format"] != _CHANNELS_FIRST:
+            return LeanMaxPooling2D.from_config({**config, "dtype": "float32"})
+        if call.kind != "activation" or call.activation not in ("relu", "relu6"):
+            return type(operation).from_config(config)
         most = 6.0 if call.activation == "relu6" else None
         return LeanReLU(most, name=operation.name, dtype="float32")
 
