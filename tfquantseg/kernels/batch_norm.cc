@@ -1,16 +1,23 @@
-// TfquantsegChannelMeans, TfquantsegNormalize and TfquantsegNormalizeGradient: batch norm in three
-// passes forward and two backward, as numerics/batch_norm.py writes it out.
+// TfquantsegChannelStatistics, TfquantsegChannelMeans, TfquantsegNormalize and
+// TfquantsegNormalizeGradient: batch norm in three passes forward and two backward, as
+// numerics/batch_norm.py writes it out.
 
+#include <algorithm>
+#include <atomic>
 #include <cmath>
+#include <type_traits>
 
 #include "absl/status/status.h"
 #include "tensorflow/core/framework/common_shape_fns.h"
 #include "tensorflow/core/framework/op.h"
 #include "tensorflow/core/framework/op_kernel.h"
 #include "tensorflow/core/framework/shape_inference.h"
+#include "tfquantseg/kernels/bits.h"
 #include "tfquantseg/kernels/blocks.h"
 #include "tfquantseg/kernels/channel_sums.h"
 #include "tfquantseg/kernels/cpu.h"
+#include "tfquantseg/kernels/magnitude.h"
+#include "tfquantseg/kernels/normalize.h"
 
 namespace tfquantseg {
 namespace {
@@ -24,41 +31,73 @@ using tensorflow::shape_inference::ShapeHandle;
 
 enum class Norm { kL1, kL2, kFrozen };
 
-// Checks that inputs from .. to - 1 have one number a channel of input 0.
-bool HaveChannels(OpKernelContext* context, int from, int to) {
-  const Tensor& x = context->input(0);
-  if (x.dims() == 0) return false;
-  for (int i = from; i < to; ++i) {
-    const Tensor& vector = context->input(i);
-    if (vector.dims() != 1 || vector.dim_size(0) != x.dim_size(x.dims() - 1)) return false;
-  }
-  return true;
-}
-
-const char kNoChannels[] = "all vectors must have one number for each channel, the last axis";
-
-Repeated OfChannels(const Tensor& vector) {
-  return Repeated(vector.flat<float>().data(), vector.NumElements(), 1);
-}
-
 TFQUANTSEG_INLINE float Sign(float x) { return x > 0 ? 1.0f : x < 0 ? -1.0f : 0.0f * x; }
+
+REGISTER_OP("TfquantsegChannelStatistics")
+    .Input("x: float")
+    .Output("means: float")
+    .Output("least: float")
+    .Output("most: float")
+    .SetShapeFn([](InferenceContext* c) {
+      ShapeHandle x;
+      TF_RETURN_IF_ERROR(c->WithRankAtLeast(c->input(0), 1, &x));
+      for (int i = 0; i < 3; ++i) c->set_output(i, c->Vector(c->Dim(x, -1)));
+      return absl::OkStatus();
+    })
+    .Doc(R"(The mean, the least and the largest value of each channel, the last axis.
+
+A NaN makes the mean NaN, and is left out of the others.
+)");
+
+TFQUANTSEG_VECTORIZED void AddValues(const float* x, int64_t n, float* sums, float* most,
+                                     float* most_negative) {
+  for (int64_t i = 0; i < n; ++i) sums[i] += x[i];
+  for (int64_t i = 0; i < n; ++i) most[i] = x[i] > most[i] ? x[i] : most[i];
+  for (int64_t i = 0; i < n; ++i) most_negative[i] = -x[i] > most_negative[i] ? -x[i] : most_negative[i];
+}
+
+class ChannelStatisticsOp : public tensorflow::OpKernel {
+ public:
+  using OpKernel::OpKernel;
+
+  void Compute(OpKernelContext* context) override {
+    const Tensor& input = context->input(0);
+    OP_REQUIRES(context, input.dims() > 0, InvalidArgumentError("x has no channels"));
+    const auto x = input.flat<float>();
+    const int64_t channels = input.dim_size(input.dims() - 1);
+    Tensor *means, *least, *most;
+    OP_REQUIRES_OK(context, context->allocate_output(0, {channels}, &means));
+    OP_REQUIRES_OK(context, context->allocate_output(1, {channels}, &least));
+    OP_REQUIRES_OK(context, context->allocate_output(2, {channels}, &most));
+    if (channels == 0) return;
+    const auto reduced = ReduceChannels<1, 2>(
+        context, x.size(), channels, 1, [&](int64_t start, int64_t n, const Places<1, 2>& places) {
+          AddValues(x.data() + start, n, places.sums[0], places.maxima[0], places.maxima[1]);
+        });
+    const double pixels = static_cast<double>(x.size() / channels);
+    for (int64_t c = 0; c < channels; ++c) {
+      means->flat<float>()(c) = static_cast<float>(reduced.sums[0][c] / pixels);
+      least->flat<float>()(c) = -reduced.maxima[1][c];
+      most->flat<float>()(c) = reduced.maxima[0][c];
+    }
+  }
+};
+
+REGISTER_KERNEL_BUILDER(Name("TfquantsegChannelStatistics").Device(tensorflow::DEVICE_CPU),
+                        ChannelStatisticsOp);
 
 REGISTER_OP("TfquantsegChannelMeans")
     .Input("x: float")
     .Input("centre: float")
     .Output("means: float")
-    .Attr("of: {'value', 'magnitude', 'square'}")
+    .Attr("of: {'magnitude', 'square'}")
     .SetShapeFn([](InferenceContext* c) {
       ShapeHandle x;
       TF_RETURN_IF_ERROR(c->WithRankAtLeast(c->input(0), 1, &x));
       c->set_output(0, c->Vector(c->Dim(x, -1)));
       return absl::OkStatus();
     })
-    .Doc("The means of x - centre [C], of its magnitude or of its square, over all axes but the last.");
-
-TFQUANTSEG_VECTORIZED void AddValues(const float* x, const float* centre, int64_t n, float* sums) {
-  for (int64_t i = 0; i < n; ++i) sums[i] += x[i] - centre[i];
-}
+    .Doc("The means of the magnitude, or the square, of x - centre [C] over all axes but the last.");
 
 TFQUANTSEG_VECTORIZED void AddMagnitudes(const float* x, const float* centre, int64_t n,
                                          float* sums) {
@@ -74,7 +113,7 @@ class ChannelMeansOp : public tensorflow::OpKernel {
   explicit ChannelMeansOp(OpKernelConstruction* context) : OpKernel(context) {
     std::string of;
     OP_REQUIRES_OK(context, context->GetAttr("of", &of));
-    add_ = of == "value" ? AddValues : of == "magnitude" ? AddMagnitudes : AddSquares;
+    add_ = of == "magnitude" ? AddMagnitudes : AddSquares;
   }
 
   void Compute(OpKernelContext* context) override {
@@ -85,13 +124,14 @@ class ChannelMeansOp : public tensorflow::OpKernel {
     OP_REQUIRES_OK(context, context->allocate_output(0, {channels}, &means));
     if (channels == 0) return;
     const Repeated centre = OfChannels(context->input(1));
-    const auto sums = SumChannels<1>(
-        context, x.size(), channels, [&](int64_t start, int64_t n, std::array<float*, 1> sums) {
-          add_(x.data() + start, centre.At(start), n, sums[0]);
+    const auto reduced = ReduceChannels<1, 0>(
+        context, x.size(), channels, 0.5,
+        [&](int64_t start, int64_t n, const Places<1, 0>& places) {
+          add_(x.data() + start, centre.At(start), n, places.sums[0]);
         });
     const double pixels = static_cast<double>(x.size() / channels);
     for (int64_t c = 0; c < channels; ++c) {
-      means->flat<float>()(c) = static_cast<float>(sums[0][c] / pixels);
+      means->flat<float>()(c) = static_cast<float>(reduced.sums[0][c] / pixels);
     }
   }
 
@@ -112,10 +152,11 @@ REGISTER_OP("TfquantsegNormalize")
     .SetShapeFn(tensorflow::shape_inference::UnchangedShape)
     .Doc("(x - mu) / divisor * gamma + beta, all of the last axis.");
 
-TFQUANTSEG_VECTORIZED void NormalizeBlock(const float* x, const float* mu, const float* divisor,
-                                          const float* gamma, const float* beta, int64_t n,
-                                          float* y) {
-  for (int64_t i = 0; i < n; ++i) y[i] = (x[i] - mu[i]) / divisor[i] * gamma[i] + beta[i];
+TFQUANTSEG_VECTORIZED void NormalizeRange(const Normalization& normalization, const float* x,
+                                          int64_t start, int64_t end, float* y) {
+  for (int64_t i = start; i < end; i += kBlock) {
+    NormalizeBlock(normalization, x + i, i, std::min(kBlock, end - i), y + i);
+  }
 }
 
 class NormalizeOp : public tensorflow::OpKernel {
@@ -129,14 +170,10 @@ class NormalizeOp : public tensorflow::OpKernel {
     OP_REQUIRES_OK(context, context->forward_input_or_allocate_output(
                                 {0}, 0, context->input(0).shape(), &y));
     if (x.size() == 0) return;
-    const Repeated mu = OfChannels(context->input(1)), divisor = OfChannels(context->input(2));
-    const Repeated gamma = OfChannels(context->input(3)), beta = OfChannels(context->input(4));
+    const Normalization normalization(context, 1);
     float* out = y->flat<float>().data();
     ForRanges(context, x.size(), 1, [&](int64_t start, int64_t end) {
-      for (int64_t i = start; i < end; i += kBlock) {
-        NormalizeBlock(x.data() + i, mu.At(i), divisor.At(i), gamma.At(i), beta.At(i),
-                       std::min(kBlock, end - i), out + i);
-      }
+      NormalizeRange(normalization, x.data(), start, end, out);
     });
   }
 };
@@ -148,73 +185,168 @@ REGISTER_OP("TfquantsegNormalizeGradient")
     .Input("mu_q: float")
     .Input("divisor: float")
     .Input("gamma: float")
+    .Input("beta: float")
     .Input("mu: float")
     .Input("sigma: float")
-    .Input("error: float")
+    .Input("error: T")
+    .Input("step: float")
     .Output("to_x: float")
     .Output("to_gamma: float")
     .Output("to_beta: float")
+    .Output("most: float")
+    .Attr("T: {int8, float}")
+    .Attr("relu: bool")
     .Attr("norm: {'l1', 'l2', 'frozen'}")
     .SetShapeFn([](InferenceContext* c) {
       c->set_output(0, c->input(0));
-      c->set_output(1, c->input(3));
-      c->set_output(2, c->input(3));
+      for (int i = 1; i < 4; ++i) c->set_output(i, c->input(3));
       return absl::OkStatus();
     })
-    .Doc("The gradients of TfquantsegNormalize; frozen takes mu and sigma for constants.");
+    .Doc(R"(The gradients of TfquantsegNormalize; frozen takes mu and sigma for constants.
 
-TFQUANTSEG_VECTORIZED void AddGradientSums(const float* x, const float* error, const float* mu_q,
-                                           const float* mu, int64_t n, float* errors,
-                                           float* products, float* signs) {
+error: of y, times step where T is int8; of max(y, 0) where relu is true.
+most: the largest magnitude of to_x in each channel.
+)");
+
+// What arrived at a block, and what it is centred on.
+template <typename T>
+struct Arrived {
+  bool relu;
+  float step;
+  const T* error;
+  const float* x;
+  const Normalization* normalization;
+  const Repeated* mu;
+};
+
+// The error of y in a block.
+template <typename T>
+TFQUANTSEG_INLINE void ErrorBlock(const Arrived<T>& arrived, int64_t start, int64_t n,
+                                  float* error) {
+  const T* from = arrived.error + start;
+  if constexpr (std::is_same_v<T, float>) {
+    for (int64_t i = 0; i < n; ++i) error[i] = from[i];
+  } else {
+    const float step = arrived.step;
+    for (int64_t i = 0; i < n; ++i) error[i] = static_cast<float>(from[i]) * step;
+  }
+  if (!arrived.relu) return;
+  alignas(64) float y[kBlock];
+  NormalizeBlock(*arrived.normalization, arrived.x + start, start, n, y);
+  for (int64_t i = 0; i < n; ++i) error[i] = y[i] > 0 ? error[i] : 0.0f;
+}
+
+template <typename T>
+TFQUANTSEG_INLINE void AddSums(const Arrived<T>& arrived, int64_t start, int64_t n,
+                               const Places<3, 0>& places) {
+  alignas(64) float error[kBlock];
+  ErrorBlock(arrived, start, n, error);
+  const float* x = arrived.x + start;
+  const float* mu_q = arrived.normalization->mu.At(start);
+  const float* mu = arrived.mu->At(start);
+  float *errors = places.sums[0], *products = places.sums[1], *signs = places.sums[2];
   for (int64_t i = 0; i < n; ++i) errors[i] += error[i];
   for (int64_t i = 0; i < n; ++i) products[i] += error[i] * (x[i] - mu_q[i]);
   for (int64_t i = 0; i < n; ++i) signs[i] += Sign(x[i] - mu[i]);
 }
 
+TFQUANTSEG_VECTORIZED void AddGradientSums(const Arrived<float>& arrived, int64_t start, int64_t n,
+                                           const Places<3, 0>& places) {
+  AddSums(arrived, start, n, places);
+}
+
+TFQUANTSEG_VECTORIZED void AddGradientSums(const Arrived<int8_t>& arrived, int64_t start,
+                                           int64_t n, const Places<3, 0>& places) {
+  AddSums(arrived, start, n, places);
+}
+
 // to_x = error * slope + f(x - mu) * curve + shift, where f is the sign for l1.
-TFQUANTSEG_VECTORIZED void GradientBlock(bool l1, const float* x, const float* error,
-                                         const float* mu, const float* slope, const float* curve,
-                                         const float* shift, int64_t n, float* to_x) {
-  if (l1) {
+struct Line {
+  Repeated slope, curve, shift;
+  bool l1;
+};
+
+template <typename T>
+TFQUANTSEG_INLINE void FollowLine(const Arrived<T>& arrived, const Line& line, int64_t start,
+                                  int64_t n, float* most, float* to_x) {
+  alignas(64) float error[kBlock];
+  ErrorBlock(arrived, start, n, error);
+  const float* x = arrived.x + start;
+  const float* mu = arrived.mu->At(start);
+  const float *slope = line.slope.At(start), *curve = line.curve.At(start);
+  const float* shift = line.shift.At(start);
+  float* out = to_x + start;
+  if (line.l1) {
     for (int64_t i = 0; i < n; ++i) {
-      to_x[i] = error[i] * slope[i] + Sign(x[i] - mu[i]) * curve[i] + shift[i];
+      error[i] = error[i] * slope[i] + Sign(x[i] - mu[i]) * curve[i] + shift[i];
     }
   } else {
     for (int64_t i = 0; i < n; ++i) {
-      to_x[i] = error[i] * slope[i] + (x[i] - mu[i]) * curve[i] + shift[i];
+      error[i] = error[i] * slope[i] + (x[i] - mu[i]) * curve[i] + shift[i];
     }
+  }
+  std::copy_n(error, n, out);
+  for (int64_t i = 0; i < n; ++i) {
+    // As integers, magnitudes are in order, NaN the largest of all.
+    const uint32_t bits = MagnitudeBits(error[i]), old = BitsOf(most[i]) & 0x7fffffff;
+    most[i] = FloatOf(std::max(bits, old));
   }
 }
 
+TFQUANTSEG_VECTORIZED void GradientBlock(const Arrived<float>& arrived, const Line& line,
+                                         int64_t start, int64_t n, float* most, float* to_x) {
+  FollowLine(arrived, line, start, n, most, to_x);
+}
+
+TFQUANTSEG_VECTORIZED void GradientBlock(const Arrived<int8_t>& arrived, const Line& line,
+                                         int64_t start, int64_t n, float* most, float* to_x) {
+  FollowLine(arrived, line, start, n, most, to_x);
+}
+
+template <typename T>
 class NormalizeGradientOp : public tensorflow::OpKernel {
  public:
   explicit NormalizeGradientOp(OpKernelConstruction* context) : OpKernel(context) {
     std::string norm;
     OP_REQUIRES_OK(context, context->GetAttr("norm", &norm));
+    OP_REQUIRES_OK(context, context->GetAttr("relu", &relu_));
     norm_ = norm == "l1" ? Norm::kL1 : norm == "l2" ? Norm::kL2 : Norm::kFrozen;
   }
 
   void Compute(OpKernelContext* context) override {
-    OP_REQUIRES(context, HaveChannels(context, 1, 6), InvalidArgumentError(kNoChannels));
-    OP_REQUIRES(context, context->input(6).shape() == context->input(0).shape(),
+    const Tensor &input = context->input(0), &error = context->input(7);
+    OP_REQUIRES(context, HaveChannels(context, 1, 7), InvalidArgumentError(kNoChannels));
+    OP_REQUIRES(context, error.shape() == input.shape(),
                 InvalidArgumentError("the error must have the shape of x"));
-    const auto x = context->input(0).flat<float>(), error = context->input(6).flat<float>();
     const auto divisor = context->input(2).flat<float>(), gamma = context->input(3).flat<float>();
-    const auto sigma = context->input(5).flat<float>();
-    const int64_t size = x.size(), channels = gamma.size();
-    Tensor *to_x, *to_gamma, *to_beta;
-    OP_REQUIRES_OK(context, context->forward_input_or_allocate_output(
-                                {6}, 0, context->input(0).shape(), &to_x));
+    const auto sigma = context->input(6).flat<float>();
+    const int64_t size = input.NumElements(), channels = gamma.size();
+    Tensor *to_x, *to_gamma, *to_beta, *most;
+    if constexpr (std::is_same_v<T, float>) {
+      OP_REQUIRES_OK(context,
+                     context->forward_input_or_allocate_output({7}, 0, input.shape(), &to_x));
+    } else {
+      OP_REQUIRES_OK(context, context->allocate_output(0, input.shape(), &to_x));
+    }
     OP_REQUIRES_OK(context, context->allocate_output(1, {channels}, &to_gamma));
     OP_REQUIRES_OK(context, context->allocate_output(2, {channels}, &to_beta));
+    OP_REQUIRES_OK(context, context->allocate_output(3, {channels}, &most));
     if (channels == 0) return;
 
-    const Repeated mu_q = OfChannels(context->input(1)), mu = OfChannels(context->input(4));
-    const auto sums = SumChannels<3>(
-        context, size, channels, [&](int64_t i, int64_t n, std::array<float*, 3> sums) {
-          AddGradientSums(x.data() + i, error.data() + i, mu_q.At(i), mu.At(i), n, sums[0],
-                          sums[1], sums[2]);
-        });
+    const Normalization normalization(context, 1);
+    const Repeated mu = OfChannels(context->input(5));
+    const Arrived<T> arrived{relu_,
+                             context->input(8).scalar<float>()(),
+                             error.flat<T>().data(),
+                             input.flat<float>().data(),
+                             &normalization,
+                             &mu};
+    const auto sums =
+        ReduceChannels<3, 0>(context, size, channels, 2,
+                             [&](int64_t start, int64_t n, const Places<3, 0>& places) {
+                               AddGradientSums(arrived, start, n, places);
+                             })
+            .sums;
     const double pixels = static_cast<double>(size / channels);
     std::vector<float> slope(channels), curve(channels), shift(channels);
     for (int64_t c = 0; c < channels; ++c) {
@@ -233,23 +365,34 @@ class NormalizeGradientOp : public tensorflow::OpKernel {
       }
       shift[c] = static_cast<float>(to_mu / pixels);
     }
-    const Repeated slopes(slope.data(), channels, 1), curves(curve.data(), channels, 1);
-    const Repeated shifts(shift.data(), channels, 1);
+    const Line line{Repeated(slope.data(), channels, 1), Repeated(curve.data(), channels, 1),
+                    Repeated(shift.data(), channels, 1), norm_ == Norm::kL1};
     float* out = to_x->flat<float>().data();
-    ForRanges(context, size, 1, [&](int64_t start, int64_t end) {
+    std::vector<std::atomic<uint32_t>> largest(channels);
+    ForRanges(context, size, 3, [&](int64_t start, int64_t end) {
+      std::vector<float> places(channels + kBlock);
       for (int64_t i = start; i < end; i += kBlock) {
-        GradientBlock(norm_ == Norm::kL1, x.data() + i, error.data() + i, mu.At(i), slopes.At(i),
-                      curves.At(i), shifts.At(i), std::min(kBlock, end - i), out + i);
+        GradientBlock(arrived, line, i, std::min(kBlock, end - i), places.data() + i % channels,
+                      out);
+      }
+      for (int64_t i = 0; i < channels + kBlock; ++i) {
+        Raise(largest[i % channels], MagnitudeBits(places[i]));
       }
     });
+    for (int64_t c = 0; c < channels; ++c) most->flat<float>()(c) = FloatOf(largest[c]);
   }
 
  private:
   Norm norm_;
+  bool relu_;
 };
 
-REGISTER_KERNEL_BUILDER(Name("TfquantsegNormalizeGradient").Device(tensorflow::DEVICE_CPU),
-                        NormalizeGradientOp);
+REGISTER_KERNEL_BUILDER(
+    Name("TfquantsegNormalizeGradient").Device(tensorflow::DEVICE_CPU).TypeConstraint<float>("T"),
+    NormalizeGradientOp<float>);
+REGISTER_KERNEL_BUILDER(
+    Name("TfquantsegNormalizeGradient").Device(tensorflow::DEVICE_CPU).TypeConstraint<int8_t>("T"),
+    NormalizeGradientOp<int8_t>);
 
 }  // namespace
 }  // namespace tfquantseg

@@ -1,5 +1,6 @@
 // TfquantsegMagnitude, TfquantsegEncodeScaled and TfquantsegEncodeUniform: a tensor's scale, and its
-// integers on a dynamic or a constant grid. One pass over memory each.
+// integers on a dynamic or a constant grid. One pass over memory each. TfquantsegStep: of the scale
+// alone, so that it is known where nobody needs these integers.
 
 #include <algorithm>
 #include <atomic>
@@ -65,14 +66,9 @@ REGISTER_OP("TfquantsegEncodeScaled")
     .Input("scale: float")
     .Input("seed: int64")
     .Output("integers: float")
-    .Output("step: float")
     .TFQUANTSEG_SCALED_GRID_ATTRIBUTES
-    .SetShapeFn([](InferenceContext* c) {
-      c->set_output(0, c->input(0));
-      c->set_output(1, c->Scalar());
-      return absl::OkStatus();
-    })
-    .Doc(R"(The pair of x on a grid of this scale.
+    .SetShapeFn(tensorflow::shape_inference::UnchangedShape)
+    .Doc(R"(The integers of x on a grid of this scale.
 
 seed: two numbers for stochastic rounding, else none.
 )");
@@ -97,12 +93,10 @@ class EncodeScaledOp : public tensorflow::OpKernel {
 
   void Compute(OpKernelContext* context) override {
     const auto x = context->input(0).flat<float>();
-    Tensor *integers, *step;
+    Tensor* integers;
     OP_REQUIRES_OK(context, context->forward_input_or_allocate_output(
                                 {0}, 0, context->input(0).shape(), &integers));
-    OP_REQUIRES_OK(context, context->allocate_output(1, {}, &step));
     const float unit = grid_.Unit(context->input(1).scalar<float>()());
-    step->scalar<float>()() = grid_.Step(unit);
     Philox philox{};
     if (grid_.rounding == Rounding::kStochastic) {
       OP_REQUIRES(context, ReadSeed(context->input(2), &philox),
@@ -120,6 +114,29 @@ class EncodeScaledOp : public tensorflow::OpKernel {
 
 REGISTER_KERNEL_BUILDER(Name("TfquantsegEncodeScaled").Device(tensorflow::DEVICE_CPU),
                         EncodeScaledOp);
+
+REGISTER_OP("TfquantsegStep")
+    .Input("scale: float")
+    .Output("step: float")
+    .TFQUANTSEG_SCALED_GRID_ATTRIBUTES
+    .SetShapeFn(tensorflow::shape_inference::ScalarShape)
+    .Doc("The step of a grid of this scale.");
+
+class StepOp : public tensorflow::OpKernel {
+ public:
+  explicit StepOp(OpKernelConstruction* context) : OpKernel(context), grid_(context) {}
+
+  void Compute(OpKernelContext* context) override {
+    Tensor* step;
+    OP_REQUIRES_OK(context, context->allocate_output(0, {}, &step));
+    step->scalar<float>()() = grid_.Step(grid_.Unit(context->input(0).scalar<float>()()));
+  }
+
+ private:
+  ScaledGrid grid_;
+};
+
+REGISTER_KERNEL_BUILDER(Name("TfquantsegStep").Device(tensorflow::DEVICE_CPU), StepOp);
 
 REGISTER_OP("TfquantsegEncodeUniform")
     .Input("x: float")

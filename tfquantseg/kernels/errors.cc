@@ -29,6 +29,7 @@ REGISTER_OP("TfquantsegEncodeError")
     .Input("error: float")
     .Input("passes: bool")
     .Input("factor: float")
+    .Input("largest: float")
     .Output("integers: T")
     .Output("step: float")
     .Output("scaled_integers: T")
@@ -53,6 +54,7 @@ REGISTER_OP("TfquantsegEncodeError")
 
 passes: of the error's shape, where the activation's derivative is 1; or empty, for everywhere.
 factor: [C], or empty for no second pair.
+largest: the largest magnitude of each channel [C], or empty where it is not known.
 sums: of the integers of each channel, exact before they are rounded to float32.
 salt: the first half of the seed; the second is the bits of the first pair's scale.
 mask_first: whether the mask acts before the scale is taken, or on the integers.
@@ -179,6 +181,11 @@ class EncodeErrorOp : public tensorflow::OpKernel {
     OP_REQUIRES(context, !scaled || (factor.dims() == 1 && factor.dim_size(0) == channels),
                 InvalidArgumentError(StrCat("factor must have one number for each of ", channels,
                                             " channels, got ", factor.shape().DebugString())));
+    const Tensor& most = context->input(3);
+    OP_REQUIRES(context, most.NumElements() == 0 || (most.NumElements() == channels && !masked),
+                InvalidArgumentError(StrCat("most must have one number for each of ", channels,
+                                            " channels of an error that nothing masks, got ",
+                                            most.shape().DebugString())));
     Tensor *integers, *step, *scaled_integers, *scaled_step, *sums;
     OP_REQUIRES_OK(context, context->allocate_output(0, error.shape(), &integers));
     OP_REQUIRES_OK(context, context->allocate_output(1, {}, &step));
@@ -205,7 +212,11 @@ class EncodeErrorOp : public tensorflow::OpKernel {
     job.pairs = scaled ? 2 : 1;
     job.channels = std::max<int64_t>(channels, 1);
 
-    SetScales(context, size, &job);
+    if (most.NumElements() > 0 && size > 0) {
+      SetKnownScales(most.flat<float>().data(), &job);
+    } else {
+      SetScales(context, size, &job);
+    }
     step->scalar<float>()() = StepOf(job, job.first, size);
     scaled_step->scalar<float>()() = scaled ? StepOf(job, job.second, size) : 0.0f;
     job.philox = PhiloxOfSeed(salt_, static_cast<int32_t>(BitsOf(job.first.scale)));
@@ -236,6 +247,19 @@ class EncodeErrorOp : public tensorflow::OpKernel {
       encodings[pair]->arrived = FloatOf(arrived[pair]);
       encodings[pair]->scale = FloatOf(scale[pair]);
       encodings[pair]->unit = grid_.Unit(encodings[pair]->scale);
+    }
+  }
+
+  // The same from the largest magnitudes of the channels: rounding does not change an order.
+  void SetKnownScales(const float* most, Job<T>* job) const {
+    for (Encoding* encoding : {&job->first, &job->second}) {
+      Magnitudes largest;
+      for (int64_t c = 0; c < job->channels; c += kBlock) {
+        Measure(most + c, encoding->factor->At(c), nullptr, std::min(kBlock, job->channels - c),
+                &largest);
+      }
+      encoding->arrived = encoding->scale = FloatOf(largest.scale);
+      encoding->unit = grid_.Unit(encoding->scale);
     }
   }
 

@@ -26,6 +26,7 @@ import tensorflow as tf
 
 from tfquantseg import kernels
 from tfquantseg.numerics.errors import quantize_value
+from tfquantseg.numerics.fused import arrived
 from tfquantseg.numerics.grids import Uniform
 from tfquantseg.numerics.products import convolved_again
 
@@ -104,11 +105,14 @@ def normalize(
     @tf.custom_gradient
     def act(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor) -> tuple[Any, Callable[..., Any]]:
         def gradient(error: tf.Tensor) -> Any:
-            return ops.tfquantseg_normalize_gradient(
-                x, mu, divisor, gamma, mu, divisor, error, norm="frozen"
+            e, step, relu = arrived(ops, error, y)
+            to_x, to_gamma, to_beta, _ = ops.tfquantseg_normalize_gradient(
+                x, mu, divisor, gamma, beta, mu, divisor, e, step, norm="frozen", relu=relu
             )
+            return to_x, to_gamma, to_beta
 
-        return ops.tfquantseg_normalize(x, mu, divisor, gamma, beta), gradient
+        y = ops.tfquantseg_normalize(x, mu, divisor, gamma, beta)
+        return y, gradient
 
     ones, zeros = tf.ones(x.shape[-1:]), tf.zeros(x.shape[-1:])
     return act(x, ones if gamma is None else gamma, zeros if beta is None else beta)
@@ -126,7 +130,7 @@ def _by_own_ops(
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     @tf.custom_gradient
     def act(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor) -> tuple[Any, Callable[..., Any]]:
-        mu = ops.tfquantseg_channel_means(x, tf.zeros_like(gamma), of="value")
+        mu = ops.tfquantseg_channel_statistics(x).means
         if norm == "l1":
             sigma = ops.tfquantseg_channel_means(x, mu, of="magnitude")
         else:
@@ -134,9 +138,12 @@ def _by_own_ops(
         mu_q, divisor = _on(mu_grid, mu), _on(sigma_grid, sigma) + epsilon
 
         def gradient(error: tf.Tensor, *_: tf.Tensor) -> Any:
-            return ops.tfquantseg_normalize_gradient(
-                convolved_again(ops, x, error), mu_q, divisor, gamma, mu, sigma, error, norm=norm
+            e, step, relu = arrived(ops, error, y)
+            again = convolved_again(ops, x, e)
+            to_x, to_gamma, to_beta, _ = ops.tfquantseg_normalize_gradient(
+                again, mu_q, divisor, gamma, beta, mu, sigma, e, step, norm=norm, relu=relu
             )
+            return to_x, to_gamma, to_beta
 
         y = ops.tfquantseg_normalize(x, mu_q, divisor, gamma, beta)
         return (y, mu, sigma), gradient

@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from tfquantseg import kernels
+from tfquantseg.numerics.fused import largest_by_channel
 from tfquantseg.numerics.grids import Quantized, Scaled, Seed, Uniform, largest_magnitude
 from tfquantseg.numerics.taps import tap, tap_rounding
 
@@ -163,6 +164,7 @@ def _encoded_by(
         error,
         tf.zeros([0], tf.bool) if passes is None else passes,
         tf.zeros([0]) if factor is None else factor,
+        largest_by_channel(error) if passes is None else tf.zeros([0]),
         T=dtype,
         salt=zlib.crc32(name.encode()),
         mask_first=mask_first,

@@ -24,6 +24,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfquantseg import kernels
+from tfquantseg.numerics.fused import ends
 
 Rounding = Literal["half_up", "half_away", "half_even"]
 Step = Literal["max/128", "max/127"]
@@ -45,7 +46,7 @@ _ROUNDINGS = ("half_up", "half_away", "half_even")
 _BELOW_HALF = float(np.nextafter(np.float32(0.5), np.float32(0)))
 
 # What own ops round has no derivative; where one is wanted, `errors` says what it is.
-for _op in ("Magnitude", "EncodeScaled", "EncodeUniform", "EncodeError"):
+for _op in ("Magnitude", "Step", "EncodeScaled", "EncodeBytes", "EncodeUniform", "EncodeError"):
     tf.no_gradient(f"Tfquantseg{_op}")
 
 _MANTISSA_OF_SQRT_2 = int(np.float32(math.sqrt(2)).view(np.int32)) & (2**23 - 1)
@@ -376,10 +377,11 @@ class Scaled:
         ops = kernels.ops()
         if ops:
             key = [] if seed is None else [tf.cast(part, tf.int64) for part in seed]
-            integers, step = ops.tfquantseg_encode_scaled(
-                x, most, tf.stack(key) if key else tf.zeros([0], tf.int64), **self.attributes()
+            attributes = self.attributes()
+            integers = ops.tfquantseg_encode_scaled(
+                x, most, tf.stack(key) if key else tf.zeros([0], tf.int64), **attributes
             )
-            return Quantized(integers, step)
+            return Quantized(integers, ops.tfquantseg_step(most, **attributes))
         unit = self._unit(most)
         frozen = not tf.executing_eagerly() and tf.get_static_value(most) is not None
         ratio = (_quotient(x, unit) if frozen else x / unit) * self.divisor
@@ -419,5 +421,5 @@ def largest_magnitude(x: tf.Tensor) -> tf.Tensor:
     """Returns Scale(x) = max|x| (Eq 3), a float32 scalar; 0 for an empty tensor."""
     ops = kernels.ops()
     if ops:
-        return ops.tfquantseg_magnitude(x).most
+        return ops.tfquantseg_magnitude(ends(ops, x)).most
     return tf.maximum(tf.maximum(tf.reduce_max(x), -tf.reduce_min(x)), 0.0)

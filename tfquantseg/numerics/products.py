@@ -20,6 +20,7 @@ import tensorflow as tf
 
 from tfquantseg import kernels
 from tfquantseg.numerics.activations import Activation, activate
+from tfquantseg.numerics.fused import encoded_bytes, made_by
 
 Kind = Literal["conv2d", "depthwise", "transposed"]
 Size = tuple[int | tf.Tensor, int | tf.Tensor]
@@ -231,7 +232,8 @@ class OwnProducts:
         Raises:
             tf.errors.InvalidArgumentError: when it runs, a value that is no integer -128..127.
         """
-        return self.ops.tfquantseg_to_int8(integers)
+        encoded = encoded_bytes(self.ops, integers)
+        return self.ops.tfquantseg_to_int8(integers) if encoded is None else encoded
 
     def output(
         self,
@@ -310,13 +312,8 @@ def convolved_again(ops: ModuleType, output: tf.Tensor, after: tf.Tensor) -> tf.
     Returns:
         The same values; the tensor itself in eager execution, and where it is no own convolution's.
     """
-    if not tf.is_symbolic_tensor(output):
-        return output
-    made = output
-    while made.op.type in ("Identity", "IdentityN"):
-        made = made.op.inputs[made.value_index]
-    operation = made.op
-    if operation.type not in _OUTPUTS:
+    operation = made_by(output)
+    if operation is None or operation.type not in _OUTPUTS:
         return output
     attributes = ("strides", "dilations", "padding", "activation")
     # Without the dependency TensorFlow would see that the two are the same, and keep the first.
