@@ -47,6 +47,8 @@ SIZES = [
     ([1, 15, 19, 20], [3, 5, 20, 50]),
     ([1, 1, 1, 7], [1, 1, 7, 5]),
     ([5, 2, 3, 13], [3, 3, 13, 12]),  # the kernel is larger than the image
+    ([2, 5, 50, 5], [3, 3, 5, 17]),  # rows long enough to be read in place
+    ([1, 4, 230, 3], [3, 5, 3, 33]),  # several blocks a row, and quads over the ends of runs
 ]
 
 

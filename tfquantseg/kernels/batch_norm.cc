@@ -208,6 +208,9 @@ error: of y, times step where T is int8; of max(y, 0) where relu is true.
 most: the largest magnitude of to_x in each channel.
 )");
 
+// The gradients read so many vectors that only quarters of a block leave them all in the first cache.
+constexpr int64_t kQuarter = kBlock / 4;
+
 // What arrived at a block, and what it is centred on.
 template <typename T>
 struct Arrived {
@@ -219,7 +222,7 @@ struct Arrived {
   const Repeated* mu;
 };
 
-// The error of y in a block.
+// The error of y in a quarter.
 template <typename T>
 TFQUANTSEG_INLINE void ErrorBlock(const Arrived<T>& arrived, int64_t start, int64_t n,
                                   float* error) {
@@ -231,23 +234,28 @@ TFQUANTSEG_INLINE void ErrorBlock(const Arrived<T>& arrived, int64_t start, int6
     for (int64_t i = 0; i < n; ++i) error[i] = static_cast<float>(from[i]) * step;
   }
   if (!arrived.relu) return;
-  alignas(64) float y[kBlock];
+  alignas(64) float y[kQuarter];
   NormalizeBlock(*arrived.normalization, arrived.x + start, start, n, y);
   for (int64_t i = 0; i < n; ++i) error[i] = y[i] > 0 ? error[i] : 0.0f;
 }
 
 template <typename T>
-TFQUANTSEG_INLINE void AddSums(const Arrived<T>& arrived, int64_t start, int64_t n,
+TFQUANTSEG_INLINE void AddSums(const Arrived<T>& arrived, int64_t start, int64_t size,
                                const Places<3, 0>& places) {
-  alignas(64) float error[kBlock];
-  ErrorBlock(arrived, start, n, error);
-  const float* x = arrived.x + start;
-  const float* mu_q = arrived.normalization->mu.At(start);
-  const float* mu = arrived.mu->At(start);
-  float *errors = places.sums[0], *products = places.sums[1], *signs = places.sums[2];
-  for (int64_t i = 0; i < n; ++i) errors[i] += error[i];
-  for (int64_t i = 0; i < n; ++i) products[i] += error[i] * (x[i] - mu_q[i]);
-  for (int64_t i = 0; i < n; ++i) signs[i] += Sign(x[i] - mu[i]);
+  alignas(64) float error[kQuarter];
+  for (int64_t first = 0; first < size; first += kQuarter) {
+    const int64_t at = start + first, n = std::min(kQuarter, size - first);
+    ErrorBlock(arrived, at, n, error);
+    const float* x = arrived.x + at;
+    const float* mu_q = arrived.normalization->mu.At(at);
+    const float* mu = arrived.mu->At(at);
+    float* errors = places.sums[0] + first;
+    float* products = places.sums[1] + first;
+    float* signs = places.sums[2] + first;
+    for (int64_t i = 0; i < n; ++i) errors[i] += error[i];
+    for (int64_t i = 0; i < n; ++i) products[i] += error[i] * (x[i] - mu_q[i]);
+    for (int64_t i = 0; i < n; ++i) signs[i] += Sign(x[i] - mu[i]);
+  }
 }
 
 TFQUANTSEG_VECTORIZED void AddGradientSums(const Arrived<float>& arrived, int64_t start, int64_t n,
@@ -268,28 +276,29 @@ struct Line {
 
 template <typename T>
 TFQUANTSEG_INLINE void FollowLine(const Arrived<T>& arrived, const Line& line, int64_t start,
-                                  int64_t n, float* most, float* to_x) {
-  alignas(64) float error[kBlock];
-  ErrorBlock(arrived, start, n, error);
-  const float* x = arrived.x + start;
-  const float* mu = arrived.mu->At(start);
-  const float *slope = line.slope.At(start), *curve = line.curve.At(start);
-  const float* shift = line.shift.At(start);
-  float* out = to_x + start;
-  if (line.l1) {
-    for (int64_t i = 0; i < n; ++i) {
-      error[i] = error[i] * slope[i] + Sign(x[i] - mu[i]) * curve[i] + shift[i];
+                                  int64_t size, float* places, float* to_x) {
+  alignas(64) float error[kQuarter];
+  for (int64_t first = 0; first < size; first += kQuarter) {
+    const int64_t at = start + first, n = std::min(kQuarter, size - first);
+    ErrorBlock(arrived, at, n, error);
+    const float* x = arrived.x + at;
+    const float* mu = arrived.mu->At(at);
+    const float *slope = line.slope.At(at), *curve = line.curve.At(at), *shift = line.shift.At(at);
+    if (line.l1) {
+      for (int64_t i = 0; i < n; ++i) {
+        error[i] = error[i] * slope[i] + Sign(x[i] - mu[i]) * curve[i] + shift[i];
+      }
+    } else {
+      for (int64_t i = 0; i < n; ++i) {
+        error[i] = error[i] * slope[i] + (x[i] - mu[i]) * curve[i] + shift[i];
+      }
     }
-  } else {
+    std::copy_n(error, n, to_x + at);
+    float* most = places + first;
     for (int64_t i = 0; i < n; ++i) {
-      error[i] = error[i] * slope[i] + (x[i] - mu[i]) * curve[i] + shift[i];
+      // As integers, magnitudes are in order, NaN the largest of all.
+      most[i] = FloatOf(std::max(MagnitudeBits(error[i]), BitsOf(most[i])));
     }
-  }
-  std::copy_n(error, n, out);
-  for (int64_t i = 0; i < n; ++i) {
-    // As integers, magnitudes are in order, NaN the largest of all.
-    const uint32_t bits = MagnitudeBits(error[i]), old = BitsOf(most[i]) & 0x7fffffff;
-    most[i] = FloatOf(std::max(bits, old));
   }
 }
 

@@ -38,6 +38,36 @@ std::vector<Run> RunsOf(const std::vector<Tap>& taps, int64_t channels) {
   return runs;
 }
 
+// A rectangle of taps at even distances. The pixels that neighbouring positions of a row read through
+// it overlap: they are copied once, and a tile reads them there, position by position.
+struct Rectangle {
+  int64_t row, column;            // of the first tap, relative to the position
+  int64_t rows, columns;          // taps
+  int64_t row_step, column_step;  // from tap to tap, pixels
+};
+
+// Whether taps, in the order of rows and columns, make a rectangle.
+bool MakeRectangle(const std::vector<Tap>& taps, Rectangle* rectangle) {
+  if (taps.empty()) return false;
+  int64_t columns = 1;
+  const int64_t count = static_cast<int64_t>(taps.size());
+  while (columns < count && taps[columns].row == taps[0].row) ++columns;
+  const int64_t rows = count / columns;
+  *rectangle = {taps[0].row,
+                taps[0].column,
+                rows,
+                columns,
+                rows > 1 ? taps[columns].row - taps[0].row : 1,
+                columns > 1 ? taps[1].column - taps[0].column : 1};
+  for (int64_t t = 0; t < count; ++t) {
+    if (taps[t].row != rectangle->row + t / columns * rectangle->row_step ||
+        taps[t].column != rectangle->column + t % columns * rectangle->column_step) {
+      return false;
+    }
+  }
+  return true;
+}
+
 // The weights of one grid of positions, packed into panels.
 struct Packed {
   const Weights& weights;
@@ -97,22 +127,28 @@ void Pack(const Packed& packed, int64_t index) {
   for (int j = 0; j < width; ++j) zeros[j] *= kZero;
 }
 
+// Copies `pixels` pixels of row y of image n from column x on as bytes of A; zeros lie outside.
+void CopyPixels(const Image& image, int64_t n, int64_t y, int64_t x, int64_t pixels, uint8_t* to) {
+  const int64_t channels = image.channels;
+  const bool inside = 0 <= y && y < image.height;
+  const int64_t first = inside ? std::clamp<int64_t>(-x, 0, pixels) : 0;
+  const int64_t last = inside ? std::clamp<int64_t>(image.width - x, first, pixels) : 0;
+  if (first > 0) std::memset(to, kZero, first * channels);
+  if (last > first) {
+    const int64_t at = ((n * image.height + y) * image.width + x + first) * channels;
+    CopyShifted(image.integers + at, (last - first) * channels, to + first * channels);
+  }
+  if (last < pixels) std::memset(to + last * channels, kZero, (pixels - last) * channels);
+}
+
 // Gathers the patch of position (i, j) of image n into a row of A.
 void Gather(const Image& image, const Positions& at, const std::vector<Run>& runs, int64_t n,
             int64_t i, int64_t j, uint8_t* row) {
-  const int8_t* integers = image.integers + n * image.height * image.width * image.channels;
   for (const Run& run : runs) {
-    const int64_t y = i * at.row_step + run.row, x = j * at.column_step + run.column;
-    // Pixels [first, last) of the run lie inside the image.
-    const bool inside = 0 <= y && y < image.height;
-    const int64_t first = inside ? std::clamp<int64_t>(-x, 0, run.pixels) : 0;
-    const int64_t last = inside ? std::clamp<int64_t>(image.width - x, first, run.pixels) : 0;
-    if (first > 0) std::memset(row, kZero, first * image.channels);
-    if (last > first) {
-      CopyShifted(integers + (y * image.width + x + first) * image.channels,
-                  (last - first) * image.channels, row + first * image.channels);
-    }
-    std::memset(row + last * image.channels, kZero, run.bytes - last * image.channels);
+    CopyPixels(image, n, i * at.row_step + run.row, j * at.column_step + run.column, run.pixels,
+               row);
+    const int64_t bytes = run.pixels * image.channels;
+    std::memset(row + bytes, kZero, run.bytes - bytes);
     row += run.bytes;
   }
 }
@@ -142,33 +178,79 @@ TFQUANTSEG_AVX512_VNNI void Finish(const int32_t* sums, const int32_t* zeros, co
   }
 }
 
-// Multiplies positions [first, first + count) with panels [begin, end).
-void Multiply(const Image& image, const Positions& at, const Packed& packed,
-              const Epilogue& epilogue, const Result& result, Part block, Part group) {
+// Positions whose patches are at hand, and where their sums go.
+struct Block {
+  std::unique_ptr<uint8_t[]> bytes;
+  Rows rows;  // of all positions
+  std::vector<float*> targets;
+};
+
+void SetTarget(const Result& result, int64_t n, int64_t i, int64_t j, float** target) {
+  const int64_t y = result.first_row + i * result.row_stride;
+  const int64_t x = result.first_column + j * result.column_stride;
+  *target = result.values + ((n * result.height + y) * result.width + x) * result.channels;
+}
+
+// Gathers the patches of some positions, of whatever rows.
+Block GatheredBlock(const Image& image, const Positions& at, const Packed& packed,
+                    const Result& result, Part part) {
   const int64_t depth = packed.depth, an_image = at.rows * at.columns;
-  std::unique_ptr<uint8_t[]> patches(new uint8_t[block.count * depth]);
-  std::vector<float*> targets(block.count);
-  for (int64_t p = 0; p < block.count; ++p) {
-    const int64_t index = block.first + p;
+  Block block{std::unique_ptr<uint8_t[]>(new uint8_t[part.count * depth]), {},
+              std::vector<float*>(part.count)};
+  for (int64_t p = 0; p < part.count; ++p) {
+    const int64_t index = part.first + p;
     const int64_t n = index / an_image, i = index % an_image / at.columns, j = index % at.columns;
-    Gather(image, at, packed.runs, n, i, j, patches.get() + p * depth);
-    const int64_t y = result.first_row + i * result.row_stride;
-    const int64_t x = result.first_column + j * result.column_stride;
-    targets[p] = result.values + ((n * result.height + y) * result.width + x) * result.channels;
+    Gather(image, at, packed.runs, n, i, j, block.bytes.get() + p * depth);
+    SetTarget(result, n, i, j, &block.targets[p]);
   }
+  block.rows = {block.bytes.get(), depth, depth / 4};
+  return block;
+}
+
+// Copies the pixels that some positions of row i of image n read through a rectangle of taps.
+Block CopiedBlock(const Image& image, const Positions& at, const Packed& packed,
+                  const Result& result, const Rectangle& taps, int64_t n, int64_t i, Part part) {
+  const int64_t channels = image.channels;
+  const int64_t pixels =
+      (part.count - 1) * at.column_step + (taps.columns - 1) * taps.column_step + 1;
+  // A run's last quad may reach into what follows, which no weight counts.
+  const int64_t row = RoundUp(pixels * channels + 4, 64);
+  Block block{std::unique_ptr<uint8_t[]>(new uint8_t[taps.rows * row]), {},
+              std::vector<float*>(part.count)};
+  for (int64_t r = 0; r < taps.rows; ++r) {
+    uint8_t* to = block.bytes.get() + r * row;
+    CopyPixels(image, n, i * at.row_step + taps.row + r * taps.row_step,
+               part.first * at.column_step + taps.column, pixels, to);
+    std::memset(to + pixels * channels, kZero, row - pixels * channels);
+  }
+  for (int64_t p = 0; p < part.count; ++p) {
+    SetTarget(result, n, i, part.first + p, &block.targets[p]);
+  }
+  const int64_t runs = static_cast<int64_t>(packed.runs.size()) / taps.rows;
+  block.rows = {block.bytes.get(),          at.column_step * channels,
+                packed.runs[0].bytes / 4,   runs,
+                taps.column_step * channels, taps.rows,
+                row};
+  return block;
+}
+
+// Multiplies a block's positions with a group of panels.
+void Multiply(const Block& block, const Packed& packed, const Epilogue& epilogue, Part group) {
   alignas(64) int32_t sums[kTileRows * kPanel];
-  const int64_t tiles = CeilDiv(block.count, kTileRows);
+  const int64_t count = static_cast<int64_t>(block.targets.size());
+  const int64_t tiles = CeilDiv(count, kTileRows);
   for (int64_t index = group.first; index < group.first + group.count; ++index) {
     const int64_t column = index * kPanel;
     const int64_t columns = std::min<int64_t>(kPanel, packed.columns - column);
     for (int64_t tile = 0; tile < tiles; ++tile) {
-      const Part part = EvenPart(block.count, tiles, tile);
-      const Rows rows{patches.get() + part.first * depth, depth, depth / 4};
+      const Part part = EvenPart(count, tiles, tile);
+      Rows rows = block.rows;
+      rows.first += part.first * rows.stride;
       MultiplyTile(static_cast<int>(part.count), packed.width(index), rows, packed.panel(index),
                    sums);
       for (int64_t p = 0; p < part.count; ++p) {
         Finish(sums + p * kPanel, packed.zeros + column, epilogue, column, columns,
-               targets[part.first + p] + column);
+               block.targets[part.first + p] + column);
       }
     }
   }
@@ -201,13 +283,24 @@ absl::Status MultiplyPatches(OpKernelContext* context, const Image& image, const
 
   ForTasks(context, panels, depth * kPanel, [&](int64_t index) { Pack(packed, index); });
 
-  // Blocks of positions are shared out; where they are few, each is shared out by panels too.
-  const int64_t blocks = CeilDiv(total, kPositions);
+  // Blocks of positions are shared out; where they are few, each is shared out by panels too. Short
+  // rows would leave tiles half empty, and a single tap has no pixels in common with another: there a
+  // block takes positions of several rows.
+  Rectangle rectangle;
+  const bool copied = positions.taps.size() > 1 && positions.columns >= 2 * kTileRows &&
+                      MakeRectangle(positions.taps, &rectangle);
+  const int64_t in_row = CeilDiv(positions.columns, kPositions);
+  const int64_t blocks =
+      copied ? image.batch * positions.rows * in_row : CeilDiv(total, kPositions);
   const int64_t groups = std::min(panels, CeilDiv(WantedTasks(context), blocks));
   const int64_t cycles = kPositions * depth * result.channels / (kProductsPerCycle * groups);
   ForTasks(context, blocks * groups, cycles, [&](int64_t task) {
-    Multiply(image, positions, packed, epilogue, result, EvenPart(total, blocks, task / groups),
-             EvenPart(panels, groups, task % groups));
+    const int64_t index = task / groups, row = index / in_row;
+    const Block block =
+        copied ? CopiedBlock(image, positions, packed, result, rectangle, row / positions.rows,
+                             row % positions.rows, EvenPart(positions.columns, in_row, index % in_row))
+               : GatheredBlock(image, positions, packed, result, EvenPart(total, blocks, index));
+    Multiply(block, packed, epilogue, EvenPart(panels, groups, task % groups));
   });
   return absl::OkStatus();
 }
