@@ -81,3 +81,26 @@ def test_the_input_stays_as_it_is_where_it_is_read_again() -> None:
 
     x = of_kind("normal", (64, 33))
     np.testing.assert_array_equal(run(tf.constant(x))[1], x * 2)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("normalizes", [False, True])
+def test_bytes_are_the_integers_encoded_first(kind: str, normalizes: bool) -> None:
+    ops, grid = kernels.ops(), SCALED["INTEGER"]
+    for shape in SHAPES:
+        x = tf.constant(of_kind(kind, shape))
+        vectors = [tf.zeros([0])] * 4
+        y = x
+        if normalizes:
+            random = np.random.default_rng(shape)
+            vectors = [tf.constant(random.uniform(0.5, 2, shape[-1]), tf.float32) for _ in range(4)]
+            y = tf.nn.relu(ops.tfquantseg_normalize(x, *vectors))
+        scale = largest_magnitude(y)
+        integers, one = ops.tfquantseg_encode_bytes(
+            x, *vectors, scale, relu=normalizes, **grid.attributes()
+        )
+        first = grid.encode(y, scale=scale).integers
+        expected, expected_one = ops.tfquantseg_to_int8(first)
+        np.testing.assert_array_equal(one, expected_one)
+        finite = np.isfinite(first)
+        np.testing.assert_array_equal(integers.numpy()[finite], expected.numpy()[finite])

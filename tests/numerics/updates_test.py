@@ -28,9 +28,7 @@ def step(
     V_ = None if velocity is None else tf.Variable(velocity)
 
     def run(gradient: tf.Tensor):
-        pair = encode_gradient(
-            gradient, tf.convert_to_tensor(W), decay=DECAY, G=None, seed=(0, 0)
-        )
+        pair = encode_gradient(gradient, tf.convert_to_tensor(W), decay=DECAY, G=None, seed=(0, 0))
         return update_weight(
             W,
             V_,

@@ -185,7 +185,10 @@ class _Builder:
         config = operation.get_config()
         if self._plan.policy(call).is_float:
             return type(operation).from_config(config)
-        if type(operation) is keras.layers.MaxPooling2D and config["data_format"] != _CHANNELS_FIRST:
+        if (
+            type(operation) is keras.layers.MaxPooling2D
+            and config["data_format"] != _CHANNELS_FIRST
+        ):
             return LeanMaxPooling2D.from_config({**config, "dtype": "float32"})
         if call.kind != "activation" or call.activation not in ("relu", "relu6"):
             return type(operation).from_config(config)
