@@ -8,24 +8,11 @@ import pytest
 from tests.data import published_trees
 from tfquantseg.data import load, splits
 
-IDENTIFIERS = np.array([[0, 7, 8], [33, 26, 4]], np.uint8)
 LABELS = np.array([[255, 0, 1], [18, 13, 255]], np.uint8)
 
 
-def _make(
-    root: pathlib.Path, split: str = "train", names: tuple[str, ...] = ("bonn_000001", "aachen_1")
-) -> pathlib.Path:
-    for name in names:
-        city = name.split("_")[0]
-        published_trees.photo(root / f"leftImg8bit/{split}/{city}/{name}_leftImg8bit.png", 2, 3)
-        published_trees.mask(
-            root / f"gtFine/{split}/{city}/{name}_gtFine_labelIds.png", IDENTIFIERS
-        )
-    return root
-
-
 def test_identifiers_become_the_19_classes(tmp_path: pathlib.Path) -> None:
-    data = load("cityscapes", "train", root=_make(tmp_path))
+    data = load("cityscapes", "train", root=published_trees.cityscapes(tmp_path))
     assert [data.key(index) for index in range(2)] == ["aachen_1", "bonn_000001"]
     np.testing.assert_array_equal(data.read(0).label, LABELS)
     assert (data.classes[13], data.palette[13], len(data.classes)) == ("car", (0, 0, 142), 19)
@@ -33,7 +20,7 @@ def test_identifiers_become_the_19_classes(tmp_path: pathlib.Path) -> None:
 
 
 def test_train_identifiers_are_read_where_there_are_no_others(tmp_path: pathlib.Path) -> None:
-    root = _make(tmp_path, names=("bonn_1",))
+    root = published_trees.cityscapes(tmp_path, names=("bonn_1",))
     (mask,) = (root / "gtFine/train/bonn").iterdir()
     published_trees.mask(mask.with_name("bonn_1_gtFine_labelTrainIds.png"), LABELS)
     mask.unlink()
@@ -41,7 +28,7 @@ def test_train_identifiers_are_read_where_there_are_no_others(tmp_path: pathlib.
 
 
 def test_a_missing_mask_is_named(tmp_path: pathlib.Path) -> None:
-    root = _make(tmp_path)
+    root = published_trees.cityscapes(tmp_path)
     (root / "gtFine/train/bonn/bonn_000001_gtFine_labelIds.png").unlink()
     message = (
         r"leftImg8bit/train names 2 masks, of which 1 is missing in .*gtFine/train/bonn: "
@@ -66,9 +53,9 @@ def test_an_image_folder_without_images_is_refused(tmp_path: pathlib.Path) -> No
 
 
 def test_values_of_no_identifier(tmp_path: pathlib.Path) -> None:
-    root = _make(tmp_path, names=("bonn_1",))
+    root = published_trees.cityscapes(tmp_path, names=("bonn_1",))
     mask = root / "gtFine/train/bonn/bonn_1_gtFine_labelIds.png"
-    published_trees.mask(mask, IDENTIFIERS + np.uint8(1))
+    published_trees.mask(mask, published_trees.CITY_IDENTIFIERS + np.uint8(1))
     message = r"labelIds\.png holds values .*: 34 \(1 pixels\); accepted are the identifiers 0"
     with pytest.raises(ValueError, match=message):
         load("cityscapes", "train", root=root).read(0)
@@ -76,4 +63,4 @@ def test_values_of_no_identifier(tmp_path: pathlib.Path) -> None:
 
 def test_there_is_no_split_test(tmp_path: pathlib.Path) -> None:
     with pytest.raises(ValueError, match=r"Unknown split of data set 'cityscapes' 'test'"):
-        load("cityscapes", "test", root=_make(tmp_path))
+        load("cityscapes", "test", root=published_trees.cityscapes(tmp_path))

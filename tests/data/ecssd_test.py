@@ -8,18 +8,9 @@ import pytest
 from tests.data import published_trees
 from tfquantseg.data import load, splits
 
-MASK = np.array([[0, 255], [255, 0]], np.uint8)
-
-
-def _make(root: pathlib.Path, names: tuple[str, ...] = ("0001", "0002")) -> pathlib.Path:
-    for name in names:
-        published_trees.photo(root / f"images/{name}.jpg", 2, 2)
-        published_trees.mask(root / f"ground_truth_mask/{name}.png", MASK)
-    return root
-
 
 def test_white_is_the_object(tmp_path: pathlib.Path) -> None:
-    data = load("ecssd", "all", root=_make(tmp_path))
+    data = load("ecssd", "all", root=published_trees.ecssd(tmp_path))
     np.testing.assert_array_equal(data.read(0).label, [[0, 1], [1, 0]])
     assert data.classes == ("background", "object")
     assert splits("ecssd", root=tmp_path) == ("all",)
@@ -28,7 +19,7 @@ def test_white_is_the_object(tmp_path: pathlib.Path) -> None:
 
 @pytest.mark.parametrize("value", [1, 128, 254])
 def test_a_mask_that_is_not_binary(tmp_path: pathlib.Path, value: int) -> None:
-    root = _make(tmp_path)
+    root = published_trees.ecssd(tmp_path)
     path = root / "ground_truth_mask/0002.png"
     published_trees.mask(path, np.array([[0, 255], [value, 0]], np.uint8))
     message = (
@@ -40,7 +31,7 @@ def test_a_mask_that_is_not_binary(tmp_path: pathlib.Path, value: int) -> None:
 
 
 def test_what_has_no_partner_is_named(tmp_path: pathlib.Path) -> None:
-    root = _make(tmp_path)
+    root = published_trees.ecssd(tmp_path)
     (root / "ground_truth_mask/0001.png").unlink()
     with pytest.raises(ValueError, match=r"1 of 2 images have no mask \(0001\.jpg\)\. Complete"):
         load("ecssd", "all", root=root)

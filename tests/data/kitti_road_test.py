@@ -8,24 +8,11 @@ import pytest
 from tests.data import published_trees
 from tfquantseg.data import load, splits
 
-COLOURS = np.array([[[255, 0, 255], [255, 0, 0]], [[0, 0, 0], [255, 0, 0]]], np.uint8)
 LABELS = np.array([[1, 0], [255, 0]], np.uint8)
 
 
-def _make(root: pathlib.Path) -> pathlib.Path:
-    """Two images of each category; the lane of um is where its road is not."""
-    for category in ("um", "umm", "uu"):
-        for number in ("000000", "000001"):
-            published_trees.photo(root / f"training/image_2/{category}_{number}.png", 2, 2)
-            masks = root / "training/gt_image_2"
-            published_trees.mask(masks / f"{category}_road_{number}.png", COLOURS)
-            if category == "um":
-                published_trees.mask(masks / f"um_lane_{number}.png", COLOURS[:, ::-1].copy())
-    return root
-
-
 def test_the_road_of_all_categories_by_number(tmp_path: pathlib.Path) -> None:
-    data = load("kitti_road", "train", root=_make(tmp_path))
+    data = load("kitti_road", "train", root=published_trees.kitti_road(tmp_path))
     keys = [data.key(index) for index in range(len(data))]
     assert keys[:4] == ["um_000000", "umm_000000", "uu_000000", "um_000001"]
     np.testing.assert_array_equal(data.read(1).label, LABELS)
@@ -34,7 +21,7 @@ def test_the_road_of_all_categories_by_number(tmp_path: pathlib.Path) -> None:
 
 
 def test_the_lane_of_um(tmp_path: pathlib.Path) -> None:
-    data = load("kitti_road", "train", root=_make(tmp_path), target="lane")
+    data = load("kitti_road", "train", root=published_trees.kitti_road(tmp_path), target="lane")
     assert [data.key(index) for index in range(len(data))] == ["um_000000", "um_000001"]
     np.testing.assert_array_equal(data.read(0).label, LABELS[:, ::-1])
     assert data.classes == ("not lane", "lane")
@@ -46,9 +33,9 @@ def test_an_unknown_target_is_answered_with_the_nearest(tmp_path: pathlib.Path) 
 
 
 def test_other_colours_are_named(tmp_path: pathlib.Path) -> None:
-    root = _make(tmp_path)
+    root = published_trees.kitti_road(tmp_path)
     path = root / "training/gt_image_2/um_road_000000.png"
-    published_trees.mask(path, np.minimum(COLOURS, 250).astype(np.uint8))
+    published_trees.mask(path, np.minimum(published_trees.ROAD_COLOURS, 250).astype(np.uint8))
     message = (
         rf"{path} holds colours of no class: 250 0 0 \(2 pixels\), 250 0 250 \(1 pixels\)\. "
         r"Accepted are 255 0 255 .*data_road\.zip"
@@ -58,7 +45,7 @@ def test_other_colours_are_named(tmp_path: pathlib.Path) -> None:
 
 
 def test_an_image_without_mask_is_named(tmp_path: pathlib.Path) -> None:
-    root = _make(tmp_path)
+    root = published_trees.kitti_road(tmp_path)
     (root / "training/gt_image_2/uu_road_000001.png").unlink()
     message = r"by its masks of road, do not match: 1 of 6 images .*\(uu_000001\.png\)"
     with pytest.raises(ValueError, match=message):
@@ -66,7 +53,7 @@ def test_an_image_without_mask_is_named(tmp_path: pathlib.Path) -> None:
 
 
 def test_a_file_of_another_name_is_named(tmp_path: pathlib.Path) -> None:
-    root = _make(tmp_path)
+    root = published_trees.kitti_road(tmp_path)
     published_trees.photo(root / "training/image_2/um_0.png", 2, 2)
     with pytest.raises(ValueError, match=r"image_2 holds um_0\.png, which .* as in um_000000\.png"):
         load("kitti_road", "train", root=root)

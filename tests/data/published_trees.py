@@ -98,3 +98,40 @@ def ade(
             photo(root / "images" / part / f"{stem}.jpg", *labels.shape)
             mask(root / "annotations" / part / f"{stem}.png", labels)
     return root
+
+
+CITY_IDENTIFIERS = np.array([[0, 7, 8], [33, 26, 4]], np.uint8)
+
+
+def cityscapes(
+    root: pathlib.Path, split: str = "train", names: Sequence[str] = ("bonn_000001", "aachen_1")
+) -> pathlib.Path:
+    """Makes the images of one split, each below its city, with masks of identifiers."""
+    for name in names:
+        city = name.split("_")[0]
+        photo(root / f"leftImg8bit/{split}/{city}/{name}_leftImg8bit.png", 2, 3)
+        mask(root / f"gtFine/{split}/{city}/{name}_gtFine_labelIds.png", CITY_IDENTIFIERS)
+    return root
+
+
+ROAD_COLOURS = np.array([[[255, 0, 255], [255, 0, 0]], [[0, 0, 0], [255, 0, 0]]], np.uint8)
+
+
+def kitti_road(root: pathlib.Path) -> pathlib.Path:
+    """Makes two images of each category; the lane of um is where its road is not."""
+    for category in ("um", "umm", "uu"):
+        for number in ("000000", "000001"):
+            photo(root / f"training/image_2/{category}_{number}.png", 2, 2)
+            masks = root / "training/gt_image_2"
+            mask(masks / f"{category}_road_{number}.png", ROAD_COLOURS)
+            if category == "um":
+                mask(masks / f"um_lane_{number}.png", ROAD_COLOURS[:, ::-1].copy())
+    return root
+
+
+def ecssd(root: pathlib.Path, names: Sequence[str] = ("0001", "0002")) -> pathlib.Path:
+    """Makes pairs whose object is on one diagonal."""
+    for name in names:
+        photo(root / f"images/{name}.jpg", 2, 2)
+        mask(root / f"ground_truth_mask/{name}.png", np.array([[0, 255], [255, 0]], np.uint8))
+    return root
