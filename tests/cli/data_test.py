@@ -9,6 +9,7 @@ def test_help_names_the_actions(capsys: pytest.CaptureFixture[str]) -> None:
     assert data.main(["data", "--help"]) == 0
     shown = capsys.readouterr().out
     assert "data check --config=folder" in shown
+    assert "data download voc2012" in shown
     assert "data index-masks --masks=" in shown
 
 
@@ -21,9 +22,12 @@ def test_each_action_has_help_of_its_own(action: str, capsys: pytest.CaptureFixt
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
-        ([], "Say what to do first: check or index-masks; --help tells more."),
-        (["--json=a"], "Say what to do first: check or index-masks; --help tells more."),
-        (["chek"], "Unknown action 'chek'; accepted: check, index-masks. Did you mean 'check'?"),
+        ([], "Say what to do first: check, download, index-masks; --help tells more."),
+        (["--json=a"], "Say what to do first: check, download, index-masks; --help tells more."),
+        (
+            ["chek"],
+            "Unknown action 'chek'; accepted: check, download, index-masks. Did you mean 'check'?",
+        ),
         (["check", "now"], "Argument 'now' is not understood; flags start with '--'."),
     ],
 )
