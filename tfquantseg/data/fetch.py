@@ -81,7 +81,10 @@ def fetch(
                 transfer, problem = _continue(url, file, transfer, tell)
                 if problem is None:
                     break
-                failures = 0 if transfer.done > before else failures + 1
+                if transfer.done > before:
+                    failures = 0
+                    continue
+                failures += 1
                 if failures >= tries:
                     raise ConnectionError(
                         f"{url} could not be fetched: {problem}, {tries} times in a row, after "
