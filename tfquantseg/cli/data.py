@@ -7,6 +7,9 @@
   data index-masks --masks=COLOURS --classes=classes.txt --out=FOLDER/masks
       Turns masks whose colours mean classes, or black and white ones, into label maps.
 
+  data speed --config=digits
+      Measures how fast images are read, beside what a training step needs.
+
 `data check --help` and so on tell more. The README says how a folder of your own is laid out.
 """
 
@@ -16,13 +19,14 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from tfquantseg.cli import command, data_check, data_download, data_index_masks
+from tfquantseg.cli import command, data_check, data_download, data_index_masks, data_speed
 from tfquantseg.names import unknown_name
 
 _ACTIONS = {
     "check": data_check.check,
     "download": data_download.download,
     "index-masks": data_index_masks.index_masks,
+    "speed": data_speed.speed,
 }
 
 
