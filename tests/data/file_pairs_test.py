@@ -25,3 +25,13 @@ def test_what_has_no_partner_is_named_on_both_sides() -> None:
     )
     with pytest.raises(ValueError, match=message):
         file_pairs.match(images, masks, "here", "Do this.")
+
+
+def test_examples_are_called_as_their_images_and_read_both_files() -> None:
+    read: list[tuple[Path, Path]] = []
+    pairs = [(Path("x/a.jpg"), Path("y/a.png")), (Path("x/b.jpg"), Path("y/b.png"))]
+    made = file_pairs.examples(pairs, lambda *files: read.append(files))
+    assert [example.key for example in made] == ["a", "b"]
+    assert made[1].origin == "x/b.jpg with y/b.png"
+    made[1].decode()
+    assert read == [pairs[1]]

@@ -18,14 +18,13 @@ Reference: Zhou et al., "Scene Parsing through ADE20K Dataset", CVPR 2017.
 
 from __future__ import annotations
 
-import functools
 import os
 import pathlib
 
 from tfquantseg.data import file_pairs, image_files, listing, mask_values
 from tfquantseg.data.ade20k_classes import NAMES, PALETTE
 from tfquantseg.data.layout import Layout
-from tfquantseg.data.segmentation import Example, Pair, SegmentationData
+from tfquantseg.data.segmentation import Pair, SegmentationData
 from tfquantseg.names import unknown_name
 
 SPLITS = {"train": "training", "val": "validation"}
@@ -71,10 +70,7 @@ def load(split: str, root: str | os.PathLike[str] | None = None) -> Segmentation
         split=split,
         classes=_names(folder / NAMES_FILE),
         palette=PALETTE,
-        examples=tuple(
-            Example(image.stem, f"{image} with {mask}", functools.partial(_decode, image, mask))
-            for image, mask in pairs
-        ),
+        examples=file_pairs.examples(pairs, _decode),
         ignore_label=IGNORE,
     )
 

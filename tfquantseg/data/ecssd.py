@@ -12,13 +12,12 @@ Reference: Shi et al., "Hierarchical Image Saliency Detection on Extended CSSD",
 
 from __future__ import annotations
 
-import functools
 import os
 import pathlib
 
 from tfquantseg.data import file_pairs, image_files, mask_values
 from tfquantseg.data.layout import Layout
-from tfquantseg.data.segmentation import Example, Pair, SegmentationData
+from tfquantseg.data.segmentation import Pair, SegmentationData
 from tfquantseg.names import unknown_name
 
 SPLITS = ("all",)
@@ -61,10 +60,7 @@ def load(split: str, root: str | os.PathLike[str] | None = None) -> Segmentation
         split=split,
         classes=CLASSES,
         palette=PALETTE,
-        examples=tuple(
-            Example(image.stem, f"{image} with {mask}", functools.partial(_decode, image, mask))
-            for image, mask in pairs
-        ),
+        examples=file_pairs.examples(pairs, _decode),
     )
 
 

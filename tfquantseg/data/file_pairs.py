@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 
+from tfquantseg.data.segmentation import Example, Pair
 from tfquantseg.names import first_few
 
 
@@ -33,3 +35,19 @@ def match(
     if partners:
         raise ValueError(f"{where} do not match: {', and '.join(partners)}. {advice}")
     return [(images[key], masks[key]) for key in sorted(images)]
+
+
+def examples(
+    pairs: Iterable[tuple[pathlib.Path, pathlib.Path]],
+    decode: Callable[[pathlib.Path, pathlib.Path], Pair],
+) -> tuple[Example, ...]:
+    """Examples of pairs of files; the key of each is its image's name without ending.
+
+    Args:
+        pairs: Images and masks.
+        decode: Reads an image and its mask.
+    """
+    return tuple(
+        Example(image.stem, f"{image} with {mask}", functools.partial(decode, image, mask))
+        for image, mask in pairs
+    )

@@ -27,7 +27,7 @@ import pathlib
 import numpy as np
 
 from tfquantseg.data import class_list, file_pairs, image_files
-from tfquantseg.data.segmentation import Example, Pair, SegmentationData
+from tfquantseg.data.segmentation import Pair, SegmentationData
 from tfquantseg.names import first_few, unknown_name
 
 SPLITS = ("train", "val", "test")
@@ -75,13 +75,9 @@ def load(
         split=split,
         classes=classes.names,
         palette=classes.palette,
-        examples=tuple(
-            Example(
-                key=image.stem,
-                origin=f"{image} with {mask}",
-                decode=functools.partial(_decode, image, mask, top / CLASSES, len(classes.names)),
-            )
-            for image, mask in files
+        examples=file_pairs.examples(
+            files,
+            functools.partial(_decode, classes=top / CLASSES, count=len(classes.names)),
         ),
         ignore_label=IGNORE,
     )

@@ -19,14 +19,13 @@ algorithms", ITSC 2013.
 
 from __future__ import annotations
 
-import functools
 import os
 import pathlib
 import re
 
 from tfquantseg.data import coloured_masks, file_pairs, image_files
 from tfquantseg.data.layout import Layout
-from tfquantseg.data.segmentation import Example, Pair, SegmentationData
+from tfquantseg.data.segmentation import Pair, SegmentationData
 from tfquantseg.names import unknown_name
 
 SPLITS = ("train",)
@@ -81,10 +80,7 @@ def load(
         split=split,
         classes=(f"not {target}", target),
         palette=PALETTE,
-        examples=tuple(
-            Example(image.stem, f"{image} with {mask}", functools.partial(_decode, image, mask))
-            for image, mask in pairs
-        ),
+        examples=file_pairs.examples(pairs, _decode),
         ignore_label=IGNORE,
     )
 
