@@ -1,6 +1,6 @@
-"""The error for an unknown name."""
+"""Names in messages: unknown ones, and many."""
 
-from tfquantseg.names import did_you_mean, unknown_name
+from tfquantseg.names import did_you_mean, first_few, unknown_name
 
 
 def test_the_nearest_name_is_offered() -> None:
@@ -22,3 +22,9 @@ def test_capitals_do_not_matter() -> None:
 def test_a_hint_inside_a_sentence() -> None:
     assert did_you_mean("trian", ("val", "train")) == " (did you mean 'train'?)"
     assert did_you_mean("xyz", ("val", "train")) == ""
+
+
+def test_a_long_list_is_cut() -> None:
+    assert first_few("abcde") == "a, b, c, d, e"
+    assert first_few("abcdefg") == "a, b, c, d, e and 2 more"
+    assert first_few((), 2) == ""

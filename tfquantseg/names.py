@@ -1,4 +1,4 @@
-"""Names that are not known: which known one was probably meant."""
+"""Names in messages: which known one was meant by an unknown one, and long lists cut."""
 
 from __future__ import annotations
 
@@ -35,3 +35,15 @@ def unknown_name(kind: str, received: str, accepted: Iterable[str]) -> ValueErro
     meant = closest(received, names)
     hint = f" Did you mean {meant!r}?" if meant else ""
     return ValueError(f"Unknown {kind} {received!r}; accepted: {', '.join(names)}.{hint}")
+
+
+def first_few(names: Iterable[str], shown: int = 5) -> str:
+    """Returns the first few names, with commas between, and how many more there are.
+
+    Args:
+        names: All of them, in the order in which they are to be shown.
+        shown: Most names to show.
+    """
+    listed = list(names)
+    more = len(listed) - shown
+    return ", ".join(listed[:shown]) + (f" and {more} more" if more > 0 else "")

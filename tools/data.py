@@ -1,4 +1,4 @@
-"""The command that checks data sets."""
+"""The command that looks after data sets."""
 
 from tfquantseg.cli.data import run
 

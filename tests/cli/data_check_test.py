@@ -2,12 +2,14 @@
 
 import json
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from tests.data import published_trees
 from tests.data.own_folder import LABELS, make
 from tfquantseg.cli import data
 
@@ -20,6 +22,10 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("BUILD_WORKING_DIRECTORY", raising=False)
     return tmp_path
+
+
+def _ade(folder: Path) -> Path:
+    return published_trees.ade(folder, np.minimum(LABELS, 2).astype(np.uint8))
 
 
 def _check(root: str, *argv: str) -> int:
@@ -145,3 +151,49 @@ def test_another_recipe_s_data(here: Path, capsys: pytest.CaptureFixture[str]) -
         line.split() for line in capsys.readouterr().out.splitlines()
     ]
     assert Path("data-digits.png").is_file()
+
+
+@pytest.mark.parametrize(
+    ("name", "make_tree", "options", "train", "counts"),
+    [
+        ("voc2012", published_trees.voc, {"root": "VOCdevkit/VOC2012"}, "train", ["2", "1"]),
+        ("ade20k", _ade, {"root": "ADEChallengeData2016"}, "train", ["2", "1"]),
+        ("cityscapes", published_trees.cityscapes, {"root": "."}, "train", ["2"]),
+        ("kitti_road", published_trees.kitti_road, {"root": ".", "target": "lane"}, "train", ["2"]),
+        ("ecssd", published_trees.ecssd, {"root": "."}, "all", ["2"]),
+    ],
+)
+def test_a_published_data_set(
+    name: str,
+    make_tree: Callable[[Path], Path],
+    options: dict[str, str],
+    train: str,
+    counts: list[str],
+    here: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    make_tree(here)
+    argv = [
+        f"--config.data.name={name}",
+        f"--config.data.options={options}",
+        f"--config.data.train={train}[:0.5]",
+        f"--config.data.val={train}[0.5:]",
+    ]
+    assert data.main(["data", "check", *argv]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["images", *counts] in lines
+    assert ["unreadable", *["0"] * len(counts)] in lines
+
+
+def test_masks_of_a_published_data_set_are_not_to_be_made_anew(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    published_trees.mask(
+        published_trees.ecssd(here) / "ground_truth_mask/0002.png", np.full((2, 2), 7, np.uint8)
+    )
+    argv = ["--config.data.name=ecssd", "--config.data.options={'root': '.'}"]
+    argv += ["--config.data.train=all", "--config.data.val=all"]
+    assert data.main(["data", "check", *argv]) == 1
+    shown = capsys.readouterr().out
+    assert "0002.png holds values that mean nothing here: 7 (4 pixels)" in shown
+    assert "index-masks" not in shown

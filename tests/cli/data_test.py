@@ -4,26 +4,35 @@ import pytest
 
 from tfquantseg.cli import data
 
+ACTIONS = "check, download, index-masks, speed"
+
 
 def test_help_names_the_actions(capsys: pytest.CaptureFixture[str]) -> None:
     assert data.main(["data", "--help"]) == 0
     shown = capsys.readouterr().out
     assert "data check --config=folder" in shown
+    assert "data download voc2012" in shown
     assert "data index-masks --masks=" in shown
 
 
-@pytest.mark.parametrize("action", ["check", "index-masks"])
+@pytest.mark.parametrize("action", ["check", "download", "index-masks", "speed"])
 def test_each_action_has_help_of_its_own(action: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert data.main(["data", action, "--help"]) == 0
-    assert f"  data {action} --" in capsys.readouterr().out
+    assert f"  data {action} " in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
-        ([], "Say what to do first: check or index-masks; --help tells more."),
-        (["--json=a"], "Say what to do first: check or index-masks; --help tells more."),
-        (["chek"], "Unknown action 'chek'; accepted: check, index-masks. Did you mean 'check'?"),
+        ([], f"Say what to do first: {ACTIONS}; --help tells more."),
+        (
+            ["--json=a"],
+            f"Say what to do first: {ACTIONS}; --help tells more.",
+        ),
+        (
+            ["chek"],
+            f"Unknown action 'chek'; accepted: {ACTIONS}. Did you mean 'check'?",
+        ),
         (["check", "now"], "Argument 'now' is not understood; flags start with '--'."),
     ],
 )

@@ -154,3 +154,39 @@ def test_what_was_given_can_be_typed_again(tmp_path: Path, monkeypatch: pytest.M
     again = shlex.split(recipes.arguments(values))
     assert sorted(again) == sorted(argv)
     assert _parsed(*again) == values["config"].value
+
+
+def test_a_variant_of_a_recipe() -> None:
+    assert _parsed("--config=voc_deeplab").policy == "PAPER_DEEPLAB"
+    assert _parsed("--config=voc_deeplab:paper").policy == "PAPER_DEEPLAB"
+    config = _parsed("--config=voc_deeplab:authors", "--config.seed=4")
+    assert (config.policy, config.seed) == ("AUTHORS_DEEPLAB", 4)
+    path = recipes.shipped()["voc_deeplab"]
+    assert _parsed(f"--config={path}:authors").policy == "AUTHORS_DEEPLAB"
+    # Each has a work directory of its own.
+    assert recipes.name(recipes.with_path(["it", "--config=voc_deeplab"])) == "voc_deeplab"
+    assert recipes.name(recipes.with_path(["it", "--config=voc_deeplab:authors"])) == (
+        "voc_deeplab-authors"
+    )
+
+
+def test_a_variant_is_typed_again() -> None:
+    values = flags.FlagValues()
+    line = recipes.with_path(["it", "--config=voc_deeplab:authors"])
+    recipes.define_config(values, line)
+    values(line)
+    assert recipes.arguments(values) == "--config=voc_deeplab:authors"
+    assert recipes.name_of(values) == "voc_deeplab-authors"
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("voc_deeplab:author", r"variant of recipe 'voc_deeplab' 'author'; .*mean 'authors'\?"),
+        ("voc_deeplab:", r"variant of recipe 'voc_deeplab' ''; accepted: authors, paper"),
+        ("digits:paper", r"digits\.py has no variants; leave out ':paper' behind it"),
+    ],
+)
+def test_an_unknown_variant_is_answered(argument: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        _parsed(f"--config={argument}")

@@ -9,11 +9,19 @@ from tfquantseg.cli import recipes
 from tfquantseg.numerics import delta
 from tfquantseg.training import parts, recipe
 
+RECIPES = {name: runpy.run_path(str(path)) for name, path in recipes.shipped().items()}
+CONFIGS = [
+    (name, *variant)
+    for name, module in RECIPES.items()
+    for variant in ((), *((variant,) for variant in module.get("VARIANTS", ())))
+]
 
-@pytest.mark.parametrize("name", recipes.shipped())
-def test_a_recipe_is_complete(name: str) -> None:
-    module = runpy.run_path(str(recipes.shipped()[name]))
-    config = module["get_config"]()
+
+@pytest.mark.parametrize("chosen", CONFIGS, ids=":".join)
+def test_a_recipe_is_complete(chosen: tuple[str, ...]) -> None:
+    name, *variant = chosen
+    module = RECIPES[name]
+    config = module["get_config"](*variant)
     recipe.check(config)
     parts.rules(config)
     losses.get(config.loss)
@@ -30,3 +38,10 @@ def test_a_recipe_is_complete(name: str) -> None:
     step = delta(policy.INTEGER.k_lr)
     assert all(rate / step == round(rate / step) for rate in rates)
     assert max(config.optimizer.boundaries, default=0) < config.steps
+
+
+def test_the_first_variant_is_the_default() -> None:
+    for module in RECIPES.values():
+        if "VARIANTS" in module:
+            first = module["get_config"](module["VARIANTS"][0])
+            assert recipe.plain(module["get_config"]()) == recipe.plain(first)

@@ -177,3 +177,17 @@ def test_a_text_file_is_named(tmp_path: pathlib.Path) -> None:
         ValueError, match=rf"{path} \(43 bytes\) cannot be decoded: it begins like no"
     ):
         image_files.read_image(path)
+
+
+def test_a_palette_comes_with_its_indices(tmp_path: pathlib.Path) -> None:
+    labels = np.array([[0, 2, 2]], np.uint8)
+    image = Image.fromarray(labels)
+    image.save(tmp_path / "grey.png")
+    image.putpalette([0, 0, 0, 1, 2, 3, 4, 5, 6])
+    image.save(tmp_path / "palette.png")
+    assert image_files.read_indexed(tmp_path / "grey.png").palette is None
+    indexed = image_files.read_indexed(tmp_path / "palette.png")
+    np.testing.assert_array_equal(indexed.indices, labels)
+    assert indexed.palette == ((0, 0, 0), (1, 2, 3), (4, 5, 6))
+    # Of those that occur.
+    assert indexed.colours() == {0: (0, 0, 0), 2: (4, 5, 6)}

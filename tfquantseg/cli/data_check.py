@@ -5,6 +5,8 @@ Examples:
       A folder of your own, as the recipe `folder` trains on it.
   data check --config=camvid_fcn8s --out=camvid.png --json=camvid.json
       The data set of another recipe.
+  data check --config=voc_deeplab
+      PASCAL VOC 2012 in the folder that TFQUANTSEG_DATA names.
 
 It shows, for each split: images, their sizes, how often each class occurs in pixels and in images,
 and what is ignored. It writes a sheet of images with their masks laid over them, so that you see
@@ -90,8 +92,9 @@ def _check(values: flags.FlagValues) -> int:
     if problem is None:
         print(f"  {command.command_line('train')} {recipes.arguments(values)}")
         return 0
-    print("  (once mended; masks in colours, or white on black, by the first of these)")
-    print("\n".join(f"  {line}" for line in _index_masks(config)))
+    if config.data.name == "folder":
+        print("  (once mended; masks in colours, or white on black, by the first of these)")
+        print("\n".join(f"  {line}" for line in _index_masks(config)))
     print(f"  {command.command_line('data')} check {recipes.arguments(values)}")
     return UNUSABLE
 

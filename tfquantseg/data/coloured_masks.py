@@ -14,8 +14,13 @@ import numpy as np
 from tfquantseg.data import image_files
 from tfquantseg.data.palette import Colour
 from tfquantseg.data.segmentation import Bytes
+from tfquantseg.names import first_few
 
-_SHOWN = 5  # colours in an error message
+_ADVICE = (
+    "Give their classes these colours in classes.txt, or name one colour as that of ignored "
+    "pixels. Many colours that lie near those of classes come of softened edges or JPEG; save the "
+    "mask without them."
+)
 
 
 def read(
@@ -24,6 +29,7 @@ def read(
     *,
     ignore_colour: Colour | None = None,
     ignore_label: int = 255,
+    advice: str = _ADVICE,
 ) -> Bytes:
     """Decodes a mask in colours, in grey, or in black and white.
 
@@ -35,6 +41,7 @@ def read(
         palette: One colour a class, all different.
         ignore_colour: Colour of the pixels that get `ignore_label`.
         ignore_label: See above.
+        advice: What to do about other colours: a sentence, or some.
 
     Returns:
         uint8 [H, W].
@@ -53,13 +60,7 @@ def read(
         if colour not in labels
     ]
     if unknown:
-        more = len(unknown) - _SHOWN
-        raise ValueError(
-            f"{path} holds colours of no class: {', '.join(unknown[:_SHOWN])}"
-            f"{f' and {more} more' if more > 0 else ''}. Give their classes these colours in "
-            "classes.txt, or name one colour as that of ignored pixels. Many colours that lie near "
-            "those of classes come of softened edges or JPEG; save the mask without them."
-        )
+        raise ValueError(f"{path} holds colours of no class: {first_few(unknown)}. {advice}")
     lookup = np.array([labels[colour] for colour in colours.tolist()], np.uint8)
     return lookup[place].reshape(pixels.shape)
 

@@ -23,20 +23,18 @@ from __future__ import annotations
 import functools
 import os
 import pathlib
-from collections.abc import Iterable
 
 import numpy as np
 
-from tfquantseg.data import class_list, image_files
-from tfquantseg.data.segmentation import Example, Pair, SegmentationData
-from tfquantseg.names import unknown_name
+from tfquantseg.data import class_list, file_pairs, image_files
+from tfquantseg.data.segmentation import Pair, SegmentationData
+from tfquantseg.names import first_few, unknown_name
 
 SPLITS = ("train", "val", "test")
 CLASSES = "classes.txt"
 IMAGES = "images"
 MASKS = "masks"
 IGNORE = 255
-_SHOWN = 5  # names of files in an error message
 
 
 def load(
@@ -77,13 +75,9 @@ def load(
         split=split,
         classes=classes.names,
         palette=classes.palette,
-        examples=tuple(
-            Example(
-                key=image.stem,
-                origin=f"{image} with {mask}",
-                decode=functools.partial(_decode, image, mask, top / CLASSES, len(classes.names)),
-            )
-            for image, mask in files
+        examples=file_pairs.examples(
+            files,
+            functools.partial(_decode, classes=top / CLASSES, count=len(classes.names)),
         ),
         ignore_label=IGNORE,
     )
@@ -135,8 +129,8 @@ def _folders(root: str | os.PathLike[str] | None) -> dict[str, pathlib.Path]:
         there = sorted(path.name for path in top.iterdir())
         raise ValueError(
             f"{top} holds neither {IMAGES}/ and {MASKS}/ nor {', '.join(SPLITS)}, "
-            f"{f'but {_some(there)}' if there else 'and is empty'}. Put the images of one set into "
-            f"{top / IMAGES} and their masks into {top / MASKS}, or those of each split into "
+            f"{f'but {first_few(there)}' if there else 'and is empty'}. Put the images of one set "
+            f"into {top / IMAGES} and their masks into {top / MASKS}, or those of each split into "
             f"{top / 'train' / IMAGES}, {top / 'train' / MASKS} and so on."
         )
     return parted or {"train": top, "val": top}
@@ -146,21 +140,13 @@ def _pairs(folder: pathlib.Path) -> list[tuple[pathlib.Path, pathlib.Path]]:
     """Images and their masks, in the order of their names."""
     images = _by_stem(folder / IMAGES, (".png", ".jpg", ".jpeg"), "PNG or JPEG")
     masks = masks_in(folder / MASKS)
-    alone, spare = sorted(images.keys() - masks.keys()), sorted(masks.keys() - images.keys())
-    if alone or spare:
-        partners = []
-        if alone:
-            names = _some(images[stem].name for stem in alone)
-            partners.append(f"{len(alone)} of {len(images)} images have no mask ({names})")
-        if spare:
-            names = _some(masks[stem].name for stem in spare)
-            partners.append(f"{len(spare)} of {len(masks)} masks have no image ({names})")
-        raise ValueError(
-            f"{folder / IMAGES} and {folder / MASKS} do not match: {', and '.join(partners)}. A "
-            "mask has the name of its image but for the ending, as a.jpg and a.png. Rename the "
-            "files, or move what has no partner elsewhere."
-        )
-    return [(images[stem], masks[stem]) for stem in sorted(images)]
+    return file_pairs.match(
+        images,
+        masks,
+        f"{folder / IMAGES} and {folder / MASKS}",
+        "A mask has the name of its image but for the ending, as a.jpg and a.png. Rename the "
+        "files, or move what has no partner elsewhere.",
+    )
 
 
 def _by_stem(
@@ -175,8 +161,8 @@ def _by_stem(
     foreign = [path for path in paths if not path.is_file() or path.suffix.lower() not in endings]
     if foreign:
         raise ValueError(
-            f"{folder} holds {_some(path.name for path in foreign)}; accepted are {accepted} files "
-            "only, and no folders. Convert them, or move them elsewhere."
+            f"{folder} holds {first_few(path.name for path in foreign)}; accepted are {accepted} "
+            "files only, and no folders. Convert them, or move them elsewhere."
         )
     found: dict[str, pathlib.Path] = {}
     for path in paths:
@@ -215,7 +201,7 @@ def _decode(image: pathlib.Path, mask: pathlib.Path, classes: pathlib.Path, coun
         if count <= value != IGNORE
     }
     if beyond:
-        found = _some(f"{value} ({number} pixels)" for value, number in beyond.items())
+        found = first_few(f"{value} ({number} pixels)" for value, number in beyond.items())
         raise ValueError(
             f"{mask} holds labels that {classes} does not name: {found}. It names {count} classes, "
             f"labels 0 to {count - 1}; {IGNORE} is ignored. Add lines up to line "
@@ -231,10 +217,3 @@ def _decode(image: pathlib.Path, mask: pathlib.Path, classes: pathlib.Path, coun
             "it upright, for example with ImageMagick's `mogrify -auto-orient`."
         )
     return Pair(photo, labels)
-
-
-def _some(names: Iterable[str]) -> str:
-    """The first few names, and how many more there are."""
-    listed = list(names)
-    more = len(listed) - _SHOWN
-    return ", ".join(listed[:_SHOWN]) + (f" and {more} more" if more > 0 else "")

@@ -10,10 +10,12 @@ import io
 import pathlib
 import struct
 import zlib
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from tfquantseg.data.palette import BLACK, Colour
 from tfquantseg.data.segmentation import Bytes
 
 # What Pillow raises on damaged bytes, depending on where the damage is.
@@ -67,6 +69,24 @@ def read_image(path: pathlib.Path, *, upright: bool = False) -> Bytes:
     return np.asarray(image.convert("RGB"))
 
 
+class Indexed(NamedTuple):
+    """A decoded file of one byte a pixel.
+
+    Attributes:
+        indices: uint8 [H, W], the bytes of the file.
+        palette: RGB colours 0..255 of the indices, as many as the file gives; None if it is grey.
+    """
+
+    indices: Bytes
+    palette: tuple[Colour, ...] | None
+
+    def colours(self) -> dict[int, Colour]:
+        """The colour of each index that occurs; black where the palette is too short for it."""
+        palette = self.palette or ()
+        occurring = np.flatnonzero(np.bincount(self.indices.reshape(-1), minlength=256)).tolist()
+        return {index: palette[index] if index < len(palette) else BLACK for index in occurring}
+
+
 def read_labels(path: pathlib.Path) -> Bytes:
     """Decodes a label map: one byte a pixel, grey value or palette index.
 
@@ -79,6 +99,11 @@ def read_labels(path: pathlib.Path) -> Bytes:
     Raises:
         ValueError: The file is missing or damaged, or is of another kind.
     """
+    return read_indexed(path).indices
+
+
+def read_indexed(path: pathlib.Path) -> Indexed:
+    """Decodes a label map as `read_labels` does, and its palette where it has one."""
     image = _decode(path)
     if image.mode not in ("L", "P") or image.format == "JPEG":
         # Of what JPEG has changed, nothing can be made.
@@ -93,7 +118,10 @@ def read_labels(path: pathlib.Path) -> Bytes:
             "lossless file with one byte a pixel (PNG of mode L or P) that holds the class index."
             f"{hint}"
         )
-    return np.asarray(image)
+    if image.mode == "L":
+        return Indexed(np.asarray(image), None)
+    red, green, blue = np.array(image.getpalette(), np.uint8).reshape(-1, 3).T.tolist()
+    return Indexed(np.asarray(image), tuple(zip(red, green, blue, strict=True)))
 
 
 def _decode(path: pathlib.Path) -> Image.Image:

@@ -7,12 +7,30 @@ import inspect
 import re
 from typing import Any
 
-from tfquantseg.data import camvid, digits, folder
+from tfquantseg.data import (
+    ade20k,
+    camvid,
+    cityscapes,
+    digits,
+    ecssd,
+    folder,
+    kitti_road,
+    voc2012,
+)
 from tfquantseg.data.cache import in_memory
 from tfquantseg.data.segmentation import SegmentationData
 from tfquantseg.names import unknown_name
 
-_DATA_SETS = {"camvid": camvid, "digits": digits, "folder": folder}
+_DATA_SETS = {
+    "ade20k": ade20k,
+    "camvid": camvid,
+    "cityscapes": cityscapes,
+    "digits": digits,
+    "ecssd": ecssd,
+    "folder": folder,
+    "kitti_road": kitti_road,
+    "voc2012": voc2012,
+}
 _SPLIT = re.compile(r"(?P<name>[^\[\]]+)(\[(?P<start>[^:]*):(?P<stop>[^:]*)\])?")
 
 
@@ -24,8 +42,10 @@ def load(name: str, split: str, *, cache_bytes: int = 2**30, **options: Any) -> 
     because neighbouring frames of a video are nearly the same image.
 
     Args:
-        name: `"camvid"`, `"digits"`, or `"folder"`, which is your own.
-        split: `"train"`, `"val"` or `"test"`; with a slice, its bounds are fractions in 0..1.
+        name: `"ade20k"`, `"camvid"`, `"cityscapes"`, `"digits"`, `"ecssd"`, `"kitti_road"`,
+            `"voc2012"`, or `"folder"`, which is your own.
+        split: One of the data set's, as `"train"`, `"val"` or `"test"`; with a slice, its bounds
+            are fractions in 0..1.
         cache_bytes: Decoded examples stay in memory as uint8 up to this many bytes.
         **options: Those of the data set, such as `root`, the path of a `"folder"`: the arguments of
             the function `load` in the module of its name, `tfquantseg.data.folder`.

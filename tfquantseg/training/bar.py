@@ -99,6 +99,44 @@ class Count:
         return f"{text}{speed}  {left} left"
 
 
+class Bytes:
+    """Shows how much of a file is there, how much comes a second, and the time left.
+
+    Args:
+        stream: Where to write.
+        clock: Seconds from any origin, ever rising.
+    """
+
+    def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
+        """Starts the clock."""
+        self._clock = clock
+        self._start = clock()
+        self._line = Line(stream, clock)
+        self._done = 0
+
+    def show(self, done: int, total: int | None) -> None:
+        """Tells how many bytes are there, and of how many where that is known."""
+        self._done = done
+        self._line.draw(lambda: self._text(done, total), now=False)
+
+    def end(self) -> None:
+        """Tells that all are there; ends the line."""
+        seconds = self._clock() - self._start
+        self._line.say(f"{bar(1)} {_megabytes(self._done)} MB in {duration(seconds)}")
+
+    def _text(self, done: int, total: int | None) -> str:
+        seconds = self._clock() - self._start
+        speed = f"  {_megabytes(done / seconds)} MB/s" if seconds else ""
+        if not total:
+            return f"{_megabytes(done)} MB{speed}"
+        left = duration(seconds / done * (total - done)) if done else "?"
+        return f"{bar(done / total)} {_megabytes(done)}/{_megabytes(total)} MB{speed}  {left} left"
+
+
+def _megabytes(count: float) -> str:
+    return f"{count / 1e6:,.1f}"
+
+
 def bar(done: float) -> str:
     """A bar of 20 characters, of which the share `done` in 0..1 is full."""
     return f"[{'#' * round(done * _BAR):-<{_BAR}}]"

@@ -1,8 +1,11 @@
 """What a config must hold, and where two configs differ. Imports no TensorFlow.
 
 A *recipe* is a file with a function `get_config()` that returns an `ml_collections.ConfigDict`;
-configs/digits.py shows every key with its meaning. `plain` turns it into nested dicts and lists,
-the form in which a work directory and each checkpoint keep it.
+configs/digits.py shows every key with its meaning. One that comes in variants names them in
+`VARIANTS`, and `get_config(variant)` takes one, the first by default: configs/voc_deeplab.py.
+
+`plain` turns a config into nested dicts and lists, the form in which a work directory and each
+checkpoint keep it.
 """
 
 from __future__ import annotations

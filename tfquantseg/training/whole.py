@@ -14,7 +14,8 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-_TEMPORARY = ".unfinished-"
+UNFINISHED = ".unfinished-"
+"""How the names of what is not whole yet begin."""
 
 
 def check_writable(path: Path) -> None:
@@ -37,7 +38,7 @@ def write_whole(path: Path, content: bytes) -> None:
     Raises:
         OSError: The disk is full or the folder cannot be written; names `path`, which is untouched.
     """
-    temporary = path.with_name(f"{_TEMPORARY}{uuid.uuid4().hex}-{path.name}")
+    temporary = path.with_name(f"{UNFINISHED}{uuid.uuid4().hex}-{path.name}")
     try:
         with temporary.open("xb") as file:
             file.write(content)
@@ -61,7 +62,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
         FileExistsError: `path` exists already and is not empty.
         OSError: As the block raised it; what it wrote is gone, and `path` does not exist.
     """
-    temporary = path.with_name(f"{_TEMPORARY}{uuid.uuid4().hex}-{path.name}")
+    temporary = path.with_name(f"{UNFINISHED}{uuid.uuid4().hex}-{path.name}")
     temporary.mkdir()
     try:
         yield temporary
@@ -78,14 +79,14 @@ def whole_folder(path: Path) -> Iterator[Path]:
 
 def remove_folder(path: Path) -> None:
     """Removes a folder such that it is never seen half removed under its name."""
-    doomed = path.with_name(f"{_TEMPORARY}{uuid.uuid4().hex}-{path.name}")
+    doomed = path.with_name(f"{UNFINISHED}{uuid.uuid4().hex}-{path.name}")
     os.rename(path, doomed)
     shutil.rmtree(doomed)
 
 
 def remove_unfinished(folder: Path) -> None:
     """Removes what a crashed process left; call it only where no other process is writing."""
-    for path in folder.glob(f"{_TEMPORARY}*"):
+    for path in folder.glob(f"{UNFINISHED}*"):
         if path.is_dir():
             shutil.rmtree(path)
         else:
@@ -94,7 +95,7 @@ def remove_unfinished(folder: Path) -> None:
 
 def is_unfinished(name: str) -> bool:
     """Whether a file or folder of this name is one that has not become whole."""
-    return name.startswith(_TEMPORARY)
+    return name.startswith(UNFINISHED)
 
 
 def _sync_folder(folder: Path) -> None:
