@@ -92,11 +92,74 @@ def arguments(values: flags.FlagValues) -> str:
 
 def shipped() -> dict[str, Path]:
     """The recipes that come with the project, by name."""
+    return _by_name(_folder())
+
+
+def shipped_sweeps() -> dict[str, Path]:
+    """The sweeps that come with the project, by name."""
+    return _by_name(_folder() / "sweeps")
+
+
+def read(path: Path, kind: str = "recipe") -> ConfigDict:
+    """Runs a file with a function get_config() and returns what that returned.
+
+    Args:
+        path: The file.
+        kind: What it is to hold, for error messages.
+
+    Raises:
+        ValueError: It fails, or holds no such function, or that returns no ConfigDict.
+    """
+    try:
+        module = runpy.run_path(str(path))
+        config = module["get_config"]() if "get_config" in module else None
+    except Exception as error:
+        raise ValueError(
+            f"{path}{_line(path, error)} fails: {type(error).__name__}: {error}. Mend the {kind}."
+        ) from error
+    if "get_config" not in module:
+        raise ValueError(f"{path} is no {kind}: it has no function get_config().")
+    if not isinstance(config, ConfigDict):
+        raise ValueError(
+            f"{path} is no {kind}: get_config() returns {type(config).__name__}; accepted is an "
+            "ml_collections.ConfigDict."
+        )
+    return config
+
+
+def find(given: str, known: dict[str, Path], kind: str = "recipe") -> Path:
+    """Finds the file of a recipe or sweep.
+
+    Args:
+        given: A file's path, or one of the known names.
+        known: Files by name.
+        kind: What it is, for error messages.
+
+    Raises:
+        FileNotFoundError: There is none.
+    """
+    path = Path(given)
+    if path.is_file():
+        return path
+    if given in known:
+        return known[given]
+    meant = closest(path.stem, known)
+    hint = f" Did you mean {meant!r}?" if meant else ""
+    raise FileNotFoundError(
+        f"There is no {kind} {str(path)!r} in {Path.cwd()}. Give a file, or one of the {kind}s "
+        f"that come with the project: {', '.join(known)}.{hint}"
+    )
+
+
+def _folder() -> Path:
     package = Path(__file__).resolve().parents[1]
     # In the wheel they lie inside the package, in the source tree and under Bazel beside it. What
     # else an environment calls configs, beside an installed package, is not ours.
     inside, beside = package / "configs", package.parent / "configs"
-    folder = inside if inside.is_dir() else beside
+    return inside if inside.is_dir() else beside
+
+
+def _by_name(folder: Path) -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.glob("[!_]*.py"))}
 
 
@@ -104,21 +167,12 @@ def _chosen(argv: list[str]) -> Path:
     paths = [match[1] for match in map(_CONFIG.fullmatch, argv) if match and match[1] is not None]
     if paths and not paths[-1]:
         raise ValueError("Flag --config is empty; give it a value, or leave it out.")
-    path = Path(paths[-1]) if paths else shipped()[DEFAULT]
-    if not path.is_file():
-        names = list(shipped())
-        meant = closest(path.stem, names)
-        hint = f" Did you mean {meant!r}?" if meant else ""
-        raise FileNotFoundError(
-            f"There is no recipe {str(path)!r} in {Path.cwd()}. Give a file, or one of the recipes "
-            f"that come with the project: {', '.join(names)}.{hint}"
-        )
-    return path
+    return find(paths[-1], shipped()) if paths else shipped()[DEFAULT]
 
 
 def _check_overrides(path: Path, argv: list[str], own: Sequence[str]) -> None:
     """Checks that the recipe has each key that the command line changes, and it changes it once."""
-    accepted = _all_keys(plain(_config(path)))
+    accepted = _all_keys(plain(read(path)))
     given: list[str] = []
     for argument in argv:
         name = argument.lstrip("-").partition("=")[0]
@@ -147,25 +201,6 @@ def _unknown(key: str, accepted: list[str]) -> ValueError:
     return ValueError(
         f"{error} To add a key, write all of that part: --config.{free}='{{\"{name}\": ..., ...}}'."
     )
-
-
-def _config(path: Path) -> ConfigDict:
-    """Runs a recipe."""
-    try:
-        recipe = runpy.run_path(str(path))
-        config = recipe["get_config"]() if "get_config" in recipe else None
-    except Exception as error:
-        raise ValueError(
-            f"{path}{_line(path, error)} fails: {type(error).__name__}: {error}. Mend the recipe."
-        ) from error
-    if "get_config" not in recipe:
-        raise ValueError(f"{path} is no recipe: it has no function get_config().")
-    if not isinstance(config, ConfigDict):
-        raise ValueError(
-            f"{path} is no recipe: get_config() returns {type(config).__name__}; accepted is an "
-            "ml_collections.ConfigDict."
-        )
-    return config
 
 
 def _line(path: Path, error: Exception) -> str:
