@@ -5,29 +5,10 @@ import re
 from typing import Any
 
 import pytest
-from ml_collections import ConfigDict
 
+from tests.sweep.made import described
 from tests.training import tiny
 from tfquantseg.sweep.description import base_of, key_of, sweep_of
-
-
-def described(**changes: Any) -> ConfigDict:
-    """A sweep of two variants and two seeds."""
-    description = ConfigDict(
-        {
-            "title": "What the policy does",
-            "base": "tiny",
-            "variants": (
-                {"name": "FLOAT", "changes": {"policy": "FLOAT", "rules": ()}},
-                {"name": "INTEGER", "changes": {"policy": "INTEGER", "rules": ()}},
-            ),
-            "baseline": "FLOAT",
-            "seeds": (0, 1),
-            "scores": ("miou", "loss"),
-        }
-    )
-    description.update(changes)
-    return description
 
 
 def test_each_variant_is_trained_with_each_seed() -> None:

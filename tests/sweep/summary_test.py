@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.sweep.description_test import described
+from tests.sweep.made import described
 from tests.training import tiny
 from tfquantseg.sweep.description import Sweep, sweep_of
 from tfquantseg.sweep.summary import Mean, summary_of

@@ -3,22 +3,11 @@
 import json
 import os
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.training import tiny
+from tests.sweep.made import row
 from tfquantseg.sweep import table
-from tfquantseg.sweep.description import key_of
-from tfquantseg.training import recipe
-
-
-def row(seed: int = 0, **changes: Any) -> table.Row:
-    """A row of a tiny run."""
-    config = {**recipe.plain(tiny.config()), "seed": seed}
-    scores = dict.fromkeys(table.FIELDS, 0.5)
-    made = {**scores, "key": key_of(config), "for": "mine", "outcome": "finished", "why": None}
-    return {**made, "own_kernels": True, "config": config, **changes}
 
 
 def test_what_was_appended_is_read_again(tmp_path: Path) -> None:
