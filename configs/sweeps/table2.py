@@ -1,7 +1,7 @@
 """Table II of arXiv:2011.14504: the gradient's scale kept (Eq 17) or dropped (Eq 18).
 
 The paper finds that networks without batch norm need it dropped, and that those with batch norm are
-better with it kept. Networks and training are those of table1. Without its scale a gradient is as
+better with it kept. Networks, limits and training are those of table1. Without its scale a gradient is as
 large in every layer and at every step, so that its learning rate is another; the rates are the best
 of two to four trials of 120 (FCN8s) or 240 steps, seed 0 (docs/results/paper.md).
 
@@ -42,7 +42,7 @@ def get_config() -> ConfigDict:
     config.title = "Table II: the gradient's scale kept or dropped, with batch norm and without"
     config.base = "digits"
     pairs = {
-        "batch norm, paper": ("PAPER_DEEPLAB", UNET, UNET_DROPPED),
+        "batch norm, paper": ("PAPER_DEEPLAB BN_limit=fit", UNET, UNET_DROPPED),
         "batch norm, INTEGER": ("INTEGER", UNET, UNET_DROPPED),
         "FCN8s, paper": ("PAPER_FCN", FCN, FCN_DROPPED),
         "FCN8s, INTEGER": ("INTEGER", FCN, FCN_DROPPED),
