@@ -1,9 +1,9 @@
 """Table II of arXiv:2011.14504: the gradient's scale kept (Eq 17) or dropped (Eq 18).
 
 The paper finds that networks without batch norm need it dropped, and that those with batch norm are
-better with it kept. Networks, limits and training are those of table1. Without its scale a gradient is as
-large in every layer and at every step, so that its learning rate is another; the rates are the best
-of two to four trials of 120 (FCN8s) or 240 steps, seed 0 (docs/results/paper.md).
+better with it kept. Networks, limits and training are those of table1. Without its scale a gradient
+is as large in every layer and at every step, so that its learning rate is another one, found by the
+short trials of table2_rates.
 
     ./bazelw run //tools:sweep -- --sweep=table2 --table=docs/results/paper.jsonl
 
