@@ -60,8 +60,11 @@ FLOAT = {"name": "FLOAT", "changes": {"policy": "FLOAT"}}
     ("changes", "message"),
     [
         ({"sedes": (0,)}, "Unknown key of sweep 'mine' 'sedes'.*Did you mean 'seeds'"),
-        ({"seeds": (0, 0)}, r"seeds is \[0, 0\]; accepted: one or several different integers"),
-        ({"seeds": ()}, "seeds is"),
+        ({"seeds": (0, 0)}, r"seeds is \[0, 0\]; accepted: different integers"),
+        ({"seeds": ()}, r"seeds is \(\); accepted: a tuple of at least one"),
+        ({"seeds": 3}, "seeds is 3; accepted: a tuple of at least one"),
+        ({"seeds": ("one",)}, "config.seed is 'one'"),
+        ({"scores": "miou"}, "scores is 'miou'; accepted: a tuple"),
         ({"seeds": (-1,)}, "config.seed is -1"),
         ({"scores": ("mIoU",)}, "Unknown score of sweep 'mine' 'mIoU'.*Did you mean 'miou'"),
         ({"scores": ()}, "scores is"),

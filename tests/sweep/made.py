@@ -12,7 +12,7 @@ from tfquantseg.training import recipe
 
 def described(**changes: Any) -> ConfigDict:
     """A sweep of two variants and two seeds."""
-    description = ConfigDict(
+    return ConfigDict(
         {
             "title": "What the policy does",
             "base": "tiny",
@@ -23,10 +23,9 @@ def described(**changes: Any) -> ConfigDict:
             "baseline": "FLOAT",
             "seeds": (0, 1),
             "scores": ("miou", "loss"),
+            **changes,
         }
     )
-    description.update(changes)
-    return description
 
 
 def row(seed: int = 0, **changes: Any) -> Row:

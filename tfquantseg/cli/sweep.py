@@ -14,7 +14,7 @@ Each run has a process of its own, one at a time. The same command again goes on
 runs that the table holds, known by their exact configuration, are not trained again, and one that
 was interrupted goes on from its last checkpoint. SIGTERM and Ctrl-C save a checkpoint first; the
 exit code is then 143 or 130. Several sweeps may share a table, one after the other. A run that
-diverges is a row that says so. The exit code is 2 where a run failed otherwise.
+diverges is a row that says so; one that fails otherwise is told at the end, and the exit code is 2.
 """
 
 from __future__ import annotations
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from tfquantseg.sweep.description import Run, Sweep
     from tfquantseg.sweep.table import Row
     from tfquantseg.sweep.training import Failure
+
+
+_STOPPED = 128  # exit codes above it are those of a signal
 
 
 def main(argv: Sequence[str]) -> int:
@@ -96,12 +99,13 @@ def _sweep(values: flags.FlagValues) -> int:
     if values.list:
         _print_list(runs, table.read(path), work)
         return 0
-    if not values.summary:
-        code = _train(sweep, runs, path, work)
-        if code:
-            return code
-    _print_summary(sweep, table.read(path), values)
-    return 0
+    code = 0 if values.summary else _train(sweep, runs, path, work)
+    if code > _STOPPED:
+        return code
+    rows = table.read(path)
+    if not code or any(run.key in rows for run in sweep.runs):
+        _print_summary(sweep, rows, values)
+    return code
 
 
 def read(given: str | None) -> Sweep:
@@ -147,7 +151,7 @@ def _train(sweep: Sweep, runs: Sequence[Run], path: Path, work: Path) -> int:
             f"Stopped by signal {stop.received}. The run is saved in {command.shown(work)}, what "
             f"has finished in {command.shown(path)}. Type the same command again to go on."
         )
-        return 128 + stop.received
+        return _STOPPED + stop.received
     return _told(failures)
 
 

@@ -145,18 +145,19 @@ def sweep_of(name: str, description: ConfigDict, base: ConfigDict) -> Sweep:
         ValueError: a key, variant, seed, score or change is not accepted; names it.
     """
     base_of(name, description)
+    for key in ("variants", "seeds", "scores"):
+        if not isinstance(description[key], tuple | list) or not description[key]:
+            raise _wrong(name, key, description[key], "a tuple of at least one")
     seeds, scores = list(description.seeds), tuple(description.scores)
-    if not seeds or len(set(seeds)) < len(seeds):
-        raise _wrong(name, "seeds", seeds, "one or several different integers, (0, 1, 2)")
+    if any(seed in seeds[:place] for place, seed in enumerate(seeds)):
+        raise _wrong(name, "seeds", seeds, "different integers, (0, 1, 2)")
     for score in scores:
         if score not in SCORES:
             raise unknown_name(f"score of sweep {name!r}", score, SCORES)
-    if not scores:
-        raise _wrong(name, "scores", scores, f"some of {', '.join(SCORES)}")
     variants = [_variant(name, one) for one in description.variants]
     names = [variant["name"] for variant in variants]
-    if not names or len(set(names)) < len(names):
-        raise _wrong(name, "variants", names, "one or several variants of different names")
+    if len(set(names)) < len(names):
+        raise _wrong(name, "variants", names, "variants of different names")
     baselines = {one["name"]: one.get("baseline", description.baseline) for one in variants}
     for baseline in {description.baseline, *baselines.values()}:
         if baseline not in names:

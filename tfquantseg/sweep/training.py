@@ -179,7 +179,7 @@ class _Progress:
         if self._before is not None:
             self._did += self._steps(self._number) - self._before
         self._number, self._before = number, None
-        self.at(0)
+        self._line.draw(lambda: self._text(0), now=False)
 
     def at(self, step: int) -> None:
         """Tells how far the run is."""
