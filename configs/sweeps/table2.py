@@ -33,7 +33,7 @@ FCN = {
     "checkpoint_every": 100,
 }
 UNET_DROPPED = {**UNET, "optimizer.learning_rate": 2.0**-8}
-FCN_DROPPED = {**FCN, "optimizer.learning_rate": 2.0**-11}
+FCN_DROPPED = {**FCN, "optimizer.learning_rate": 2.0**-10}
 
 
 def get_config() -> ConfigDict:
