@@ -32,7 +32,7 @@ FCN = {
     "evaluate_every": 300,
     "checkpoint_every": 100,
 }
-# By name, the policies with the scale kept and dropped, what both change, and the rate when dropped.
+# The policies with the scale kept and dropped, what both change, and the rate when it is dropped.
 PAIRS = {
     "batch norm, paper": (
         "PAPER_DEEPLAB BN_limit=fit",
