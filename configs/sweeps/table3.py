@@ -13,19 +13,6 @@ AVX-512 VNNI.
 
 from ml_collections import ConfigDict
 
-FCN = {
-    "model.name": "fcn8s_vgg16",
-    "model.args": {"encoder": "hed", "fc_width": 64, "dropout": 0.0},
-    "data.multiple": 32,
-    "data.batch": 4,
-    "optimizer.learning_rate": 2.0**-8,
-    "optimizer.momentum": 0.9375,
-    "optimizer.warmup": (8, 16, 24, 32),
-    "optimizer.boundaries": (180, 240, 270),
-    "steps": 300,
-    "evaluate_every": 300,
-    "checkpoint_every": 100,
-}
 ENCODER = "(conv|pool).*"
 
 
@@ -33,7 +20,7 @@ def get_config() -> ConfigDict:
     """The sweep; tfquantseg/sweep/description.py says what each key means."""
     config = ConfigDict()
     config.title = "Table III: FCN8s, encoder and decoder quantized separately"
-    config.base = "digits"
+    config.base = "digits_fcn8s"
     variants = {
         "both FLOAT": {"policy": "FLOAT"},
         "encoder INTEGER": {"policy": "FLOAT", "rules": ((ENCODER, "INTEGER"),)},
@@ -41,7 +28,7 @@ def get_config() -> ConfigDict:
         "both INTEGER": {"policy": "INTEGER"},
     }
     config.variants = tuple(
-        {"name": name, "changes": {**FCN, **changes}} for name, changes in variants.items()
+        {"name": name, "changes": changes} for name, changes in variants.items()
     )
     config.baseline = "both FLOAT"
     config.seeds = (0, 1, 2)

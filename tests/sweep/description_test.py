@@ -8,11 +8,13 @@ import pytest
 
 from tests.sweep.made import described
 from tests.training import tiny
-from tfquantseg.sweep.description import base_of, key_of, sweep_of
+from tfquantseg.sweep.description import bases_of, key_of, sweep_of
+
+FLOAT = {"name": "FLOAT", "changes": {"policy": "FLOAT"}}
 
 
 def test_each_variant_is_trained_with_each_seed() -> None:
-    sweep = sweep_of("mine", described(), tiny.config())
+    sweep = sweep_of("mine", described(), {"tiny": tiny.config()})
     assert [run.name for run in sweep.runs] == [
         "FLOAT, seed 0", "INTEGER, seed 0", "FLOAT, seed 1", "INTEGER, seed 1",
     ]  # fmt: skip
@@ -27,14 +29,23 @@ def test_each_variant_is_trained_with_each_seed() -> None:
 def test_changes_reach_parts_and_free_keys() -> None:
     changes = {"optimizer.boundaries": (3, 4), "model.args.width": 4, "steps": 9}
     variants = ({"name": "one", "changes": changes},)
-    sweep = sweep_of("mine", described(variants=variants, baseline="one"), tiny.config())
+    sweep = sweep_of("mine", described(variants=variants, baseline="one"), {"tiny": tiny.config()})
     config = sweep.runs[0].config
     assert config["optimizer"]["boundaries"] == [3, 4]
     assert (config["model"]["args"]["width"], config["steps"]) == (4, 9)
 
 
+def test_a_variant_may_have_a_recipe_of_its_own() -> None:
+    variants = (FLOAT, {"name": "longer", "base": "long", "changes": {}})
+    description = described(variants=variants)
+    assert bases_of("mine", description) == ("tiny", "long")
+    bases = {"tiny": tiny.config(), "long": tiny.config(steps=50)}
+    sweep = sweep_of("mine", description, bases)
+    assert [run.config["steps"] for run in sweep.runs] == [40, 50, 40, 50]
+
+
 def test_a_key_is_that_of_the_exact_configuration() -> None:
-    config = sweep_of("mine", described(), tiny.config()).runs[0].config
+    config = sweep_of("mine", described(), {"tiny": tiny.config()}).runs[0].config
     other = copy.deepcopy(config)
     assert key_of(other) == key_of(config)
     other["optimizer"]["momentum"] = 0.5
@@ -47,13 +58,12 @@ def test_a_key_is_that_of_the_exact_configuration() -> None:
 
 
 def test_names_do_not_matter_to_a_key() -> None:
-    first = sweep_of("mine", described(), tiny.config()).runs[0]
+    first = sweep_of("mine", described(), {"tiny": tiny.config()}).runs[0]
     variants = ({"name": "base", "changes": {"rules": ()}},)
-    again = sweep_of("other", described(variants=variants, baseline="base"), tiny.config()).runs[0]
+    again = sweep_of(
+        "other", described(variants=variants, baseline="base"), {"tiny": tiny.config()}
+    ).runs[0]
     assert first.key == again.key
-
-
-FLOAT = {"name": "FLOAT", "changes": {"policy": "FLOAT"}}
 
 
 @pytest.mark.parametrize(
@@ -70,6 +80,7 @@ FLOAT = {"name": "FLOAT", "changes": {"policy": "FLOAT"}}
         ({"scores": ()}, "scores is"),
         ({"baseline": "FLAOT"}, "Unknown baseline of sweep 'mine' 'FLAOT'.*Did you mean 'FLOAT'"),
         ({"variants": ()}, "variants is"),
+        ({"variants": ({**FLOAT, "base": 3},)}, "a variant's base is 3"),
         ({"variants": (FLOAT, FLOAT)}, "variants of different names"),
         ({"variants": ("FLOAT",)}, "dicts such as"),
         ({"variants": ({**FLOAT, "change": 1},)}, "Unknown key of a variant.*'change'"),
@@ -85,16 +96,16 @@ FLOAT = {"name": "FLOAT", "changes": {"policy": "FLOAT"}}
 )
 def test_what_is_not_accepted_is_named(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        sweep_of("mine", described(**changes), tiny.config())
+        sweep_of("mine", described(**changes), {"tiny": tiny.config()})
 
 
 def test_a_missing_key_and_no_sweep_at_all() -> None:
     description = described()
     del description.seeds
     with pytest.raises(ValueError, match="Sweep 'mine' has no key 'seeds'"):
-        base_of("mine", description)
+        bases_of("mine", description)
     with pytest.raises(ValueError, match=r"get_config\(\) returns dict"):
-        base_of("mine", {})
+        bases_of("mine", {})
 
 
 @pytest.mark.parametrize(
@@ -102,6 +113,6 @@ def test_a_missing_key_and_no_sweep_at_all() -> None:
     [("seed 7", "is found in no run of 'mine': FLOAT, seed 0;"), ("(", "not a regular expression")],
 )
 def test_only_what_is_found(only: str, message: str) -> None:
-    sweep = sweep_of("mine", described(), tiny.config())
+    sweep = sweep_of("mine", described(), {"tiny": tiny.config()})
     with pytest.raises(ValueError, match=message):
         sweep.only(only)

@@ -14,7 +14,7 @@ from tfquantseg.sweep.table import FIELDS, Row
 
 def sweep(**changes: Any) -> Sweep:
     """FLOAT and INTEGER, three seeds."""
-    return sweep_of("mine", described(**{"seeds": (0, 1, 2), **changes}), tiny.config())
+    return sweep_of("mine", described(**{"seeds": (0, 1, 2), **changes}), {"tiny": tiny.config()})
 
 
 def rows(chosen: Sweep, miou: dict[str, float | None]) -> dict[str, Row]:

@@ -53,7 +53,7 @@ def sweep(*policies: str, seeds: tuple[int, ...] = (0,)) -> Sweep:
     """A variant for each way in which a run may end."""
     variants = tuple({"name": name, "changes": {"policy": name}} for name in policies)
     description = described(variants=variants, baseline=policies[0], seeds=seeds)
-    return sweep_of("mine", description, tiny.config())
+    return sweep_of("mine", description, {"tiny": tiny.config()})
 
 
 @pytest.fixture(autouse=True)

@@ -125,11 +125,13 @@ def read(given: str | None) -> Sweep:
         raise ValueError(f"Give --sweep: a file, or one of {', '.join(known)}.")
     file = recipes.find(given, known, "sweep")
     config = recipes.read(file, "sweep")
-    base = description.base_of(file.stem, config)
-    # A recipe of one's own lies beside the sweep that changes it.
-    beside = file.parent / base
-    recipe = beside if beside.is_file() else recipes.find(base, recipes.shipped())
-    return description.sweep_of(file.stem, config, recipes.read(recipe))
+    bases = {}
+    for base in description.bases_of(file.stem, config):
+        # A recipe of one's own lies beside the sweep that changes it.
+        beside = file.parent / base
+        recipe = beside if beside.is_file() else recipes.find(base, recipes.shipped())
+        bases[base] = recipes.read(recipe)
+    return description.sweep_of(file.stem, config, bases)
 
 
 def _train(sweep: Sweep, runs: Sequence[Run], path: Path, work: Path) -> int:

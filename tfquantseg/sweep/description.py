@@ -6,7 +6,8 @@ as those in configs/sweeps:
     config.title      what it asks, for people
     config.base       the recipe: a name of configs, or the path of a file, from the sweep's folder
     config.variants   ({"name": "FLOAT", "changes": {"policy": "FLOAT", "optimizer.decay": 0.0}},
-                      ...), what each changes in it; one may name a "baseline" of its own
+                      ...), what each changes in it; one may name a "base" and a "baseline" of
+                      its own
     config.baseline   the variant that the others are compared with
     config.seeds      (0, 1, 2): each variant is trained with each, so that differences are paired
     config.scores     what the summary shows, of SCORES
@@ -22,6 +23,7 @@ import dataclasses
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -41,7 +43,7 @@ SCORES = {
 """What a row holds of a run, and how it is called."""
 
 _KEYS = ("title", "base", "variants", "baseline", "seeds", "scores")
-_VARIANT_KEYS = ("name", "changes", "baseline")
+_VARIANT_KEYS = ("name", "changes", "base", "baseline")
 _KEY_LENGTH = 12  # hexadecimal digits: 48 bits, for some hundreds of runs
 
 
@@ -110,8 +112,8 @@ def key_of(config: dict[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:_KEY_LENGTH]
 
 
-def base_of(name: str, description: Any) -> str:
-    """Returns what a sweep names as its recipe, before that is read.
+def bases_of(name: str, description: Any) -> tuple[str, ...]:
+    """Returns what a sweep names as recipes, before they are read.
 
     Raises:
         ValueError: it is no sweep, lacks a key or has another.
@@ -130,24 +132,25 @@ def base_of(name: str, description: Any) -> str:
     for key in ("title", "base", "baseline"):
         if not isinstance(description[key], str) or not description[key]:
             raise _wrong(name, key, description[key], "a string")
-    return str(description.base)
+    for key in ("variants", "seeds", "scores"):
+        if not isinstance(description[key], tuple | list) or not description[key]:
+            raise _wrong(name, key, description[key], "a tuple of at least one")
+    variants = [_variant(name, one) for one in description.variants]
+    return tuple(dict.fromkeys(one.get("base", description.base) for one in variants))
 
 
-def sweep_of(name: str, description: ConfigDict, base: ConfigDict) -> Sweep:
+def sweep_of(name: str, description: ConfigDict, bases: Mapping[str, ConfigDict]) -> Sweep:
     """Makes the runs of a sweep.
 
     Args:
         name: of the sweep.
         description: what its get_config() returned.
-        base: the recipe that it names.
+        bases: the recipes that it names, by those names.
 
     Raises:
         ValueError: a key, variant, seed, score or change is not accepted; names it.
     """
-    base_of(name, description)
-    for key in ("variants", "seeds", "scores"):
-        if not isinstance(description[key], tuple | list) or not description[key]:
-            raise _wrong(name, key, description[key], "a tuple of at least one")
+    bases_of(name, description)
     seeds, scores = list(description.seeds), tuple(description.scores)
     if any(seed in seeds[:place] for place, seed in enumerate(seeds)):
         raise _wrong(name, "seeds", seeds, "different integers, (0, 1, 2)")
@@ -167,7 +170,8 @@ def sweep_of(name: str, description: ConfigDict, base: ConfigDict) -> Sweep:
     for seed in seeds:
         for variant in variants:
             where = f"{name}, variant {variant['name']}"
-            config = _changed(where, recipe.plain(base), _plain(where, variant["changes"]))
+            base = recipe.plain(bases[variant.get("base", description.base)])
+            config = _changed(where, base, _plain(where, variant["changes"]))
             config["seed"] = seed
             try:
                 recipe.check(ConfigDict(config))
@@ -190,8 +194,9 @@ def _variant(name: str, given: Any) -> dict[str, Any]:
     for key in given:
         if key not in _VARIANT_KEYS:
             raise unknown_name(f"key of a variant of sweep {name!r}", key, _VARIANT_KEYS)
-    if not isinstance(given["name"], str) or not given["name"]:
-        raise _wrong(name, "a variant's name", given["name"], "a string")
+    for key in ("name", "base", "baseline"):
+        if key in given and (not isinstance(given[key], str) or not given[key]):
+            raise _wrong(name, f"a variant's {key}", given[key], "a string")
     return given
 
 
