@@ -58,6 +58,11 @@ def test_weights_of_encoder_and_decoder() -> None:
         ((_, _, low, high, share),) = full
         # The bins end at the largest weight, a float32.
         assert low < wanted <= high * (1 + 1e-6) and share == 1
+    assert {row[0] for row in figure.rows} == {"encoder", "decoder"}
+    up = [observed("upscore8", "W", [0.5, 0.0, 0.0, 0.0], None)]
+    more = course.weights(first + up, last + up, (0, 9), "weights")
+    full = [row for row in more.rows if row[:2] == ("transposed convolutions", 9) and row[4]]
+    assert sorted(row[4] for row in full) == [1 / 4, 3 / 4]
     with pytest.raises(ValueError, match="belongs to its decoder"):
         course.weights(first[:1], last[:1], (0, 9), "weights")
 

@@ -54,7 +54,9 @@ def test_every_figure_of_a_run(
     assert {line["run"] for line in tables["panels"]} == {"integer", "float"}
     assert [line["step"] for line in tables["loss"] if line["miou"]] == ["3", "6", "3", "6"]
     assert {line["step"] for line in tables["magnitudes"]} == {"0", "3", "6"}
-    assert {line["part"] for line in tables["weights"]} == {"encoder", "decoder"}
+    assert {line["part"] for line in tables["weights"]} == {
+        "encoder", "decoder", "transposed convolutions",
+    }  # fmt: skip
     assert [line["object"] for line in tables["norms"]] == ["sigma", "mu", "gamma", "beta"]
     assert "Next:\n  tfquantseg-evaluate --workdir=" in printed.out
 

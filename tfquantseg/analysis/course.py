@@ -15,6 +15,7 @@ from tfquantseg.layers import BatchNorm
 
 DECODER = r"(fc\d|score|upscore|decode|up\d|aspp|logits).*"
 """Names of the decoder's layers in the networks of `tfquantseg.models`; as in the paper, fc too."""
+_TRANSPOSED = r"(upscore|up\d).*"  # of them, those whose weights start bilinear
 
 _SMOOTH = 25  # steps over which a loss is averaged
 _BINS = 61  # of a histogram of weights
@@ -105,6 +106,9 @@ def weights(
 ) -> Figure:
     """Figure 12: the weights of encoder and decoder, at the beginning and at the end.
 
+    The transposed convolutions of the decoder, whose weights the paper shows, have panels of their
+    own too.
+
     Args:
         first: of the initial network.
         last: of the trained one.
@@ -116,14 +120,19 @@ def weights(
     """
     parts, rows = [], []
     stages = list(zip(steps, (first, last), strict=True))
-    for part in ("encoder", "decoder"):
+    for part, pattern in (
+        ("encoder", rf"(?!{DECODER}$).*"),
+        ("decoder", DECODER),
+        ("transposed convolutions", _TRANSPOSED),
+    ):
         for step, found in stages:
             values = [
                 one.values
                 for one in found
-                if one.letter == "W"
-                and bool(re.fullmatch(DECODER, one.owner)) == (part == "decoder")
+                if one.letter == "W" and re.fullmatch(pattern, one.owner)
             ]
+            if not values and pattern == _TRANSPOSED:
+                continue
             if not values:
                 raise ValueError(
                     f"No convolution of this network belongs to its {part}: those whose name "
@@ -131,7 +140,7 @@ def weights(
                     "the figure weights."
                 )
             flat = np.concatenate(values)
-            reach = float(np.quantile(np.abs(flat), 0.999)) or 1.0
+            reach = float(np.quantile(np.abs(flat), 0.999, method="higher")) or 1.0
             edges = np.linspace(-reach, reach, _BINS + 1)
             counts, _ = np.histogram(flat, edges)
             shares = counts / len(flat)
@@ -143,7 +152,7 @@ def weights(
             ]
             parts.append(
                 Panel(
-                    title=f"W of the {part}, step {step}: deviation {np.std(flat):.3g}",
+                    title=f"W, {part}, step {step}: deviation {np.std(flat):.3g}",
                     x="weight",
                     y="share, %",
                     series=(
@@ -152,7 +161,7 @@ def weights(
                     y_range=(0.0, 105 * float(shares.max())),
                 )
             )
-    notes = ("One weight in a thousand lies outside each panel.",)
+    notes = ("At most one weight in a thousand lies outside each panel.",)
     columns = ("part", "step", "from", "to", "share")
     return Figure("weights", panels(title, parts, notes=notes), columns, tuple(rows))
 

@@ -272,6 +272,8 @@ class _Axes:
             right = left + _WIDTH - 8
             self._draw.line((right - 16, y, right, y), series.colour, 3)
             place = (right - 22, y)
+            box = self._draw.textbbox(place, series.name, _font(_TEXT), anchor="rm")
+            self._draw.rectangle(box, _PAPER)
             self._draw.text(place, series.name, _INK, _font(_TEXT), anchor="rm")
 
     def _at(self, x: float, y: float) -> tuple[int, int]:
