@@ -115,6 +115,20 @@ def test_a_run_that_diverges_is_a_row_and_the_next_is_trained(tmp_path: Path) ->
     assert len(started(tmp_path)) == 2
 
 
+def test_a_result_that_became_no_row_is_not_trained_again(tmp_path: Path) -> None:
+    chosen = sweep("one", "two")
+    trained(chosen, tmp_path)
+    path = tmp_path / "runs.jsonl"
+    first, second = path.read_text().splitlines()
+    path.write_text(f"{second}\n")
+    row = {key: value for key, value in json.loads(first).items() if key not in ("key", "config")}
+    (tmp_path / "work" / f"{chosen.runs[0].key}.json").write_text(json.dumps({**row, "miou": 0.25}))
+    _, shown = trained(chosen, tmp_path)
+    assert len(started(tmp_path)) == 2
+    assert "one, seed 0: mIoU 25.00%" in shown
+    assert not list((tmp_path / "work").glob("*.json"))
+
+
 @pytest.mark.parametrize(
     ("how", "told", "said"),
     [

@@ -106,7 +106,8 @@ def _train(
         work / _LOG.format(run.key),
         work / _RESULT.format(run.key),
     )
-    result.unlink(missing_ok=True)
+    if result.exists():  # The sweep was killed between the end of the run and its row.
+        return _taken(result)
     question = {"config": run.config, "workdir": str(folder), "result": str(result)}
     with log.open("ab") as said:
         process = subprocess.Popen(
@@ -137,9 +138,7 @@ def _train(
                 process.stdin.close()
         process.wait()
     if result.exists():
-        row: dict[str, Any] = json.loads(result.read_text())
-        result.unlink()
-        return row
+        return _taken(result)
     if stop.received:
         return None
     code = process.returncode
@@ -148,6 +147,13 @@ def _train(
         how += " (so the system does when memory runs out)"
     lines = log.read_text(errors="replace").replace("\r", "\n").splitlines()
     return Failure(run, how, "\n".join(lines[-_SAID:]), log)
+
+
+def _taken(result: Path) -> dict[str, Any]:
+    """Returns what a worker has written, and removes it."""
+    row: dict[str, Any] = json.loads(result.read_text())
+    result.unlink()
+    return row
 
 
 def _steps(log: Path) -> int:
