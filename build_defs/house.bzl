@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "transform": ["names", "models", "numerics", "policy", "layers"],
     "optimizer": ["names", "numerics", "policy", "layers"],
     "export": ["names", "models", "numerics", "policy", "layers", "transform"],
-    # -> training -> analysis -> benchmark -> cli
+    # -> training -> sweep -> analysis -> benchmark -> cli
     "training": [
         "names",
         "data",
@@ -37,6 +37,11 @@ MAY_IMPORT = {
         "layers",
         "transform",
         "optimizer",
+    ],
+    "sweep": [
+        "names",
+        "kernels",
+        "training",
     ],
     "analysis": [
         "names",
@@ -54,6 +59,7 @@ MAY_IMPORT = {
         "optimizer",
         "export",
         "training",
+        "sweep",
     ],
     "benchmark": [
         "names",
@@ -83,6 +89,7 @@ MAY_IMPORT = {
         "optimizer",
         "export",
         "training",
+        "sweep",
         "analysis",
         "benchmark",
     ],

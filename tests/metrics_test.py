@@ -157,3 +157,50 @@ def test_a_level_that_is_no_share_is_refused(level: float) -> None:
     confusion = metrics.confusion_matrices([[[0, 0]]], [[[0, 0]]], 2)
     with pytest.raises(ValueError, match=r"level=.*between 0 and 1"):
         metrics.bootstrap_miou(confusion, level=level)
+
+
+@pytest.mark.parametrize("distance", [1, 2, 3])
+def test_near_a_boundary_is_where_another_class_is_around(distance: int) -> None:
+    rng = np.random.default_rng(distance)
+    # Large regions, so that some pixels are far from every boundary.
+    labels = np.kron(rng.integers(0, 3, (2, 3, 4)), np.ones((1, 5, 6), int)).astype(np.uint8)
+    labels[rng.random(labels.shape) < 0.05] = 255
+    kept = np.full(labels.shape, 255)
+    height, width = labels.shape[1:]
+    for (image, y, x), label in np.ndenumerate(labels):
+        around = {
+            labels[image, v, u]
+            for v in range(max(0, y - distance), min(height, y + distance + 1))
+            for u in range(max(0, x - distance), min(width, x + distance + 1))
+        }
+        if label != 255 and len(around - {255}) > 1:
+            kept[image, y, x] = label
+    assert 0 < (kept != 255).mean() < (labels != 255).mean()
+    np.testing.assert_array_equal(metrics.near_boundary(labels, distance), kept)
+
+
+def test_what_meets_ignored_pixels_only_is_no_boundary() -> None:
+    labels = np.zeros((1, 6, 6), np.uint8)
+    labels[:, :, 4:] = 255
+    assert (metrics.near_boundary(labels, 2) == 255).all()
+
+
+def test_the_inside_does_not_count_in_the_boundary_miou() -> None:
+    labels = np.zeros((1, 20, 20), np.uint8)
+    labels[:, :, 10:] = 1
+    inside_wrong, edge_wrong = labels.copy(), labels.copy()
+    inside_wrong[:, :, 0] = 1
+    edge_wrong[:, :, 9] = 1
+    kept = metrics.near_boundary(labels)
+    mious = [
+        metrics.scores(metrics.confusion_matrices(kept, guess, 2)).miou
+        for guess in (inside_wrong, edge_wrong)
+    ]
+    # Columns 8 to 11 count; of the second prediction column 9 is wrong: IoU 1/2 and 2/3.
+    assert mious == pytest.approx([1, (1 / 2 + 2 / 3) / 2])
+
+
+@pytest.mark.parametrize(("labels", "distance"), [([[0, 1]], 2), ([[[0, 1]]], 0)])
+def test_no_boundary_of_what_is_no_label_map(labels: object, distance: int) -> None:
+    with pytest.raises(ValueError, match=f"distance={distance} are not accepted"):
+        metrics.near_boundary(labels, distance)

@@ -19,6 +19,9 @@ import numpy.typing as npt
 Counts = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
+BOUNDARY = 2
+"""Pixels from a boundary within which the boundary mIoU counts."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Scores:
@@ -91,6 +94,44 @@ def confusion_matrices(
             )
     cells = np.bincount((which * classes + truth) * classes + guess, minlength=images * classes**2)
     return cells.reshape(images, classes, classes).astype(np.int64)
+
+
+def near_boundary(
+    labels: npt.ArrayLike, distance: int = BOUNDARY, ignore: int = 255
+) -> npt.NDArray[np.int64]:
+    """Keeps the labels near a boundary of two classes, and ignores the others.
+
+    A pixel stays where the square of (2 distance + 1) x (2 distance + 1) pixels around it holds
+    another class of the ground truth than its own:
+
+        max_{|u|, |v| <= distance} |label[y + u, x + v] - label[y, x]| > 0.
+
+    The scores of what stays are those of the boundary: `scores(...).miou` of its confusion matrices
+    is the boundary mIoU, in which the inside of regions, easy and most of an image, does not count.
+    Where a class meets ignored pixels or the edge of the image is no boundary.
+
+    Args:
+        labels: Integers [N, H, W], classes from 0, or `ignore`.
+        distance: Pixels, from 1.
+        ignore: Label of the pixels that do not count.
+
+    Returns:
+        int64 [N, H, W], `ignore` where no boundary is near.
+
+    Raises:
+        ValueError: `labels` has another shape, or the distance is below 1.
+    """
+    truth = np.asarray(labels).astype(np.int64)
+    if truth.ndim != 3 or distance < 1:
+        raise ValueError(
+            f"labels {list(truth.shape)} and distance={distance} are not accepted; give labels "
+            "[images, height, width], and a distance of at least 1 pixel."
+        )
+    valid = truth != ignore
+    # The least and the most of the classes around, in which an ignored pixel counts as neither.
+    most = _around(np.where(valid, truth, np.iinfo(np.int64).min), distance, np.maximum)
+    least = _around(np.where(valid, truth, np.iinfo(np.int64).max), distance, np.minimum)
+    return np.where(valid & (most > least), truth, ignore)
 
 
 def scores(confusion: Counts) -> Scores:
@@ -172,6 +213,18 @@ def bootstrap_difference(
     counts = _draws(len(first), draws, seed)
     drawn = _drawn_miou(first, counts) - _drawn_miou(second, counts)
     return _interval(scores(first).miou - scores(second).miou, drawn, level)
+
+
+def _around(values: Counts, distance: int, of_two: np.ufunc) -> Counts:
+    """The largest or smallest value in the square around each pixel, one axis after the other."""
+    for axis in (1, 2):
+        line = np.moveaxis(values, axis, 0)
+        found = line.copy()
+        for step in range(1, distance + 1):
+            found[step:] = of_two(found[step:], line[:-step])
+            found[:-step] = of_two(found[:-step], line[step:])
+        values = np.moveaxis(found, 0, axis)
+    return values
 
 
 def _labelled(confusion: Counts) -> Counts:

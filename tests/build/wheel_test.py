@@ -124,7 +124,7 @@ def why_no_own_ops(programs: pathlib.Path, folder: pathlib.Path) -> str:
 
 def test_every_module_and_every_recipe_is_inside(wheel: pathlib.Path) -> None:
     modules = {str(path) for path in pathlib.Path("tfquantseg").rglob("*.py")}
-    recipes = {f"tfquantseg/{path}" for path in pathlib.Path("configs").glob("*.py")}
+    recipes = {f"tfquantseg/{path}" for path in pathlib.Path("configs").rglob("*.py")}
     assert {"tfquantseg/__init__.py", "tfquantseg/configs/digits.py"} <= modules | recipes
     held = zipfile.ZipFile(wheel).namelist()
     files = {name for name in held if ".dist-info/" not in name} - {f"tfquantseg/kernels/{LIBRARY}"}

@@ -49,6 +49,17 @@ def test_each_pixel_of_the_image_counts_once() -> None:
     np.testing.assert_array_equal(counts, [[[6, 0], [0, 6]], [[0, 0], [0, 15]], [[12, 0], [0, 0]]])
 
 
+def test_the_boundary_miou_counts_near_boundaries_only() -> None:
+    config = tiny.config()
+    config.data.update({"multiple": 4, "batch": 2})
+    # The model sees ignored pixels as class 0; the third class is never predicted.
+    line = [2, 2, 2, 2, 2, 0, 0, 1, 1, 1, 1, 1]
+    evaluator = Evaluator(_threshold(), tiny.data([[line] * 3], classes=3), config)
+    # Within 2 pixels: 2 2 0 0 1 1, of which red 200 is predicted as class 1.
+    assert evaluator.boundary_miou() == pytest.approx((1 + 2 / 4 + 0) / 3)
+    assert Evaluator(_threshold(), tiny.data([[[0] * 4] * 4]), config).boundary_miou() is None
+
+
 def test_a_sheet_shows_image_truth_and_prediction_of_the_first_examples() -> None:
     data = tiny.data([[[0, 1] * 16] * 32] * 3)
     sheet = Evaluator(_threshold(), data, tiny.config()).sheet(most=2)

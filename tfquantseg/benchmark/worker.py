@@ -8,7 +8,6 @@ import json
 import math
 import os
 import subprocess
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from types import TracebackType
 from typing import Any
 
 from tfquantseg.benchmark.pairs import Turn
+from tfquantseg.training import child
 
 _LINES = 25  # of what a dead worker has said
 _PATIENCE = 10.0  # seconds from the end of the questions to the end of the process
@@ -178,17 +178,7 @@ def ours(name: str, module: str) -> Worker:
         name: what it measures.
         module: in `tfquantseg.benchmark`, such as "training_worker".
     """
-    # Bazel's runfiles and a user's PYTHONPATH reach a child by its environment only.
-    path = [str(Path(__file__).parents[2]), *filter(None, sys.path)]
-    environment = {
-        "TF_CPP_MIN_LOG_LEVEL": "2",
-        **os.environ,
-        "KERAS_BACKEND": "tensorflow",
-        "PYTHONPATH": os.pathsep.join(path),
-    }
-    # -P: without it the folder where the user stands would come before the packages.
-    command = [sys.executable, "-P", "-m", f"tfquantseg.benchmark.{module}"]
-    return Worker(name, command, environment)
+    return Worker(name, child.command(f"tfquantseg.benchmark.{module}"), child.environment())
 
 
 def of_peers(name: str, python: Path, program: str) -> Worker:

@@ -106,11 +106,82 @@ def arguments(values: flags.FlagValues) -> str:
 
 def shipped() -> dict[str, Path]:
     """The recipes that come with the project, by name."""
+    return _by_name(_folder())
+
+
+def shipped_sweeps() -> dict[str, Path]:
+    """The sweeps that come with the project, by name."""
+    return _by_name(_folder() / "sweeps")
+
+
+def read(path: Path, kind: str = "recipe", variant: str | None = None) -> ConfigDict:
+    """Runs a file with a function get_config() and returns what that returned.
+
+    Args:
+        path: The file.
+        kind: What it is to hold, for error messages.
+        variant: One of those that the file names in `VARIANTS`; None for its default.
+
+    Raises:
+        ValueError: It fails, or holds no such function, or that returns no ConfigDict; or it has no
+            such variant.
+    """
+    try:
+        module = runpy.run_path(str(path))
+    except Exception as error:
+        raise _failure(path, kind, error) from error
+    if "get_config" not in module:
+        raise ValueError(f"{path} is no {kind}: it has no function get_config().")
+    variants = module.get("VARIANTS", ())
+    if variant is not None and variant not in variants:
+        if not variants:
+            raise ValueError(f"{path} has no variants; leave out ':{variant}' behind it.")
+        raise unknown_name(f"variant of {kind} {path.stem!r}", variant, variants)
+    try:
+        config = module["get_config"](*([] if variant is None else [variant]))
+    except Exception as error:
+        raise _failure(path, kind, error) from error
+    if not isinstance(config, ConfigDict):
+        raise ValueError(
+            f"{path} is no {kind}: get_config() returns {type(config).__name__}; accepted is an "
+            "ml_collections.ConfigDict."
+        )
+    return config
+
+
+def find(given: str, known: dict[str, Path], kind: str = "recipe") -> Path:
+    """Finds the file of a recipe or sweep.
+
+    Args:
+        given: A file's path, or one of the known names.
+        known: Files by name.
+        kind: What it is, for error messages.
+
+    Raises:
+        FileNotFoundError: There is none.
+    """
+    path = Path(given)
+    if path.is_file():
+        return path
+    if given in known:
+        return known[given]
+    meant = closest(path.stem, known)
+    hint = f" Did you mean {meant!r}?" if meant else ""
+    raise FileNotFoundError(
+        f"There is no {kind} {str(path)!r} in {Path.cwd()}. Give a file, or one of the {kind}s "
+        f"that come with the project: {', '.join(known)}.{hint}"
+    )
+
+
+def _folder() -> Path:
     package = Path(__file__).resolve().parents[1]
     # In the wheel they lie inside the package, in the source tree and under Bazel beside it. What
     # else an environment calls configs, beside an installed package, is not ours.
     inside, beside = package / "configs", package.parent / "configs"
-    folder = inside if inside.is_dir() else beside
+    return inside if inside.is_dir() else beside
+
+
+def _by_name(folder: Path) -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.glob("[!_]*.py"))}
 
 
@@ -128,22 +199,15 @@ def _chosen(argv: list[str]) -> _Recipe:
     paths = [match[1] for match in map(_CONFIG.fullmatch, argv) if match and match[1] is not None]
     if paths and not paths[-1]:
         raise ValueError("Flag --config is empty; give it a value, or leave it out.")
-    recipe = _parsed(paths[-1]) if paths else _Recipe(shipped()[DEFAULT], None)
-    path = recipe.path
-    if not path.is_file():
-        names = list(shipped())
-        meant = closest(path.stem, names)
-        hint = f" Did you mean {meant!r}?" if meant else ""
-        raise FileNotFoundError(
-            f"There is no recipe {str(path)!r} in {Path.cwd()}. Give a file, or one of the recipes "
-            f"that come with the project: {', '.join(names)}.{hint}"
-        )
-    return recipe
+    if not paths:
+        return _Recipe(shipped()[DEFAULT], None)
+    path, variant = _parsed(paths[-1])
+    return _Recipe(find(str(path), shipped()), variant)
 
 
 def _check_overrides(recipe: _Recipe, argv: list[str], own: Sequence[str]) -> None:
     """Checks that the recipe has each key that the command line changes, and it changes it once."""
-    accepted = _all_keys(plain(_config(recipe)))
+    accepted = _all_keys(plain(read(recipe.path, variant=recipe.variant)))
     given: list[str] = []
     for argument in argv:
         name = argument.lstrip("-").partition("=")[0]
@@ -174,35 +238,9 @@ def _unknown(key: str, accepted: list[str]) -> ValueError:
     )
 
 
-def _config(recipe: _Recipe) -> ConfigDict:
-    """Runs a recipe."""
-    path = recipe.path
-    try:
-        module = runpy.run_path(str(path))
-    except Exception as error:
-        raise _failure(path, error) from error
-    if "get_config" not in module:
-        raise ValueError(f"{path} is no recipe: it has no function get_config().")
-    variants = module.get("VARIANTS", ())
-    if recipe.variant is not None and recipe.variant not in variants:
-        if not variants:
-            raise ValueError(f"{path} has no variants; leave out ':{recipe.variant}' behind it.")
-        raise unknown_name(f"variant of recipe {path.stem!r}", recipe.variant, variants)
-    try:
-        config = module["get_config"](*([] if recipe.variant is None else [recipe.variant]))
-    except Exception as error:
-        raise _failure(path, error) from error
-    if not isinstance(config, ConfigDict):
-        raise ValueError(
-            f"{path} is no recipe: get_config() returns {type(config).__name__}; accepted is an "
-            "ml_collections.ConfigDict."
-        )
-    return config
-
-
-def _failure(path: Path, error: Exception) -> ValueError:
+def _failure(path: Path, kind: str, error: Exception) -> ValueError:
     return ValueError(
-        f"{path}{_line(path, error)} fails: {type(error).__name__}: {error}. Mend the recipe."
+        f"{path}{_line(path, error)} fails: {type(error).__name__}: {error}. Mend the {kind}."
     )
 
 

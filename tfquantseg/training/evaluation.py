@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 import keras
@@ -145,9 +145,26 @@ class Evaluator:
         Raises:
             ValueError: An example cannot be read, or its size does not fit the model.
         """
+        return self._counts(lambda labels: labels)
+
+    def boundary_miou(self) -> float | None:
+        """The mIoU over the pixels within `metrics.BOUNDARY` of a boundary of two classes.
+
+        Returns:
+            A fraction in 0..1; None where no image has such a boundary.
+
+        Raises:
+            ValueError: An example cannot be read, or its size does not fit the model.
+        """
+        ignore = self._data.ignore_label
+        counts = self._counts(lambda labels: metrics.near_boundary(labels, ignore=ignore))
+        return metrics.scores(counts).miou if counts.any() else None
+
+    def _counts(self, kept: Callable[[np.ndarray], np.ndarray]) -> metrics.Counts:
+        """Confusion matrices over the labels that `kept` keeps."""
         classes, ignore = len(self._data.classes), self._data.ignore_label
         counts = [
-            metrics.confusion_matrices(labels, guess, classes, ignore)
+            metrics.confusion_matrices(kept(labels), guess, classes, ignore)
             for _, labels, guess in self._predicted(self._data)
         ]
         return np.concatenate(counts)
