@@ -12,7 +12,9 @@ import tensorflow as tf
 
 from tests.training.tiny import dropout_model
 from tfquantseg.optimizer import IntegerSGD
+from tfquantseg.policy import FLOAT, INTEGER, Rules
 from tfquantseg.training import checkpoints
+from tfquantseg.transform import quantize
 
 CONFIG = {"seed": 0}
 
@@ -73,6 +75,49 @@ def test_going_on_equals_never_having_stopped(tmp_path: Path) -> None:
     # The test would see a difference: one more step of dropout gives others.
     _train(again, its_optimizer, 1)
     assert not np.array_equal(model.weights[0].numpy(), again.weights[0].numpy())
+
+
+def _quantized() -> tuple[keras.Model, IntegerSGD]:
+    keras.utils.clear_session()
+    keras.utils.set_random_seed(0)
+    image = keras.Input((4, 4, 3))
+    x = keras.layers.Conv2D(3, 3, padding="same", activation="relu", name="first")(image)
+    x = keras.layers.Conv2D(3, 3, padding="same", name="second")(x)
+    model = quantize(keras.Model(image, x), Rules((("second", FLOAT), (".*", INTEGER))))
+    optimizer = IntegerSGD(2.0**-4, momentum=0.5)
+    optimizer.build(model.trainable_variables)
+    return model, optimizer
+
+
+def test_velocities_are_three_bytes_a_value_and_exact(tmp_path: Path) -> None:
+    model, optimizer = _quantized()
+    _train(model, optimizer, 2)
+    saved = checkpoints.save(tmp_path, model, optimizer, step=2, miou=None, config=CONFIG, keep=1)
+    with np.load(saved.path / "state.npz") as state:
+        stored = [state[name] for name in state.files]
+    # Kernel and bias of the layer on grids; those of the float layer are as they were.
+    assert [array.shape for array in stored if array.dtype == np.uint8] == [(3, 3, 3, 3, 3), (3, 3)]
+    assert [array.shape for array in stored if array.ndim == 4] == [(3, 3, 3, 3)]
+    again, its_optimizer = _quantized()
+    checkpoints.restore(saved, again, its_optimizer, CONFIG)
+    pairs = zip(_values(model, optimizer), _values(again, its_optimizer), strict=True)
+    assert all(a.tobytes() == b.tobytes() for a, b in pairs)
+    assert any(np.any(v.numpy()) for v in its_optimizer.variables if v.shape == (3, 3, 3, 3))
+
+
+def test_a_checkpoint_of_before_anything_was_packed_is_gone_on_with(tmp_path: Path) -> None:
+    model, optimizer = _quantized()
+    _train(model, optimizer, 2)
+    saved = checkpoints.save(tmp_path, model, optimizer, step=2, miou=None, config=CONFIG, keep=1)
+    with np.load(saved.path / "state.npz") as state:
+        names = state.files
+    values = [variable.numpy() for variable in optimizer.variables]
+    before = dict(zip([name for name in names if "optimizer" in name], values, strict=True))
+    np.savez(saved.path / "state.npz", **before)  # as it was written once
+    again, its_optimizer = _quantized()
+    checkpoints.restore(saved, again, its_optimizer, CONFIG)
+    pairs = zip(_values(model, optimizer), _values(again, its_optimizer), strict=True)
+    assert all(a.tobytes() == b.tobytes() for a, b in pairs)
 
 
 def test_what_is_saved_is_listed(tmp_path: Path) -> None:

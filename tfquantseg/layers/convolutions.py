@@ -8,13 +8,14 @@ from typing import Any, Literal
 import keras
 import tensorflow as tf
 
+from tfquantseg.layers.masters import PackedMasters
 from tfquantseg.numerics import Convolution, Quantized, encode_value, quantize_gradient
 from tfquantseg.policy import Policy
 
 ErrorGrid = Literal["E1", "E2", "none"]
 
 
-class _QuantConvolution(keras.layers.Layer):
+class _QuantConvolution(PackedMasters):
     """What the three kinds share.
 
     Call arguments:

@@ -28,6 +28,7 @@ from tfquantseg.numerics.grids import (
     round_half_up,
     round_stochastic,
 )
+from tfquantseg.numerics.packing import pack, pack24, unpack, unpack24
 from tfquantseg.numerics.taps import tap, tap_rounding, tapped_roundings
 from tfquantseg.numerics.updates import Updated, poisoned, update_weight
 
@@ -51,6 +52,8 @@ __all__ = [
     "levels",
     "normalize",
     "normalize_batch",
+    "pack",
+    "pack24",
     "poisoned",
     "product",
     "quantize_error",
@@ -64,5 +67,7 @@ __all__ = [
     "tap",
     "tap_rounding",
     "tapped_roundings",
+    "unpack",
+    "unpack24",
     "update_weight",
 ]
