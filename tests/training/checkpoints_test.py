@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from tests.training.tiny import dropout_model
 from tfquantseg.optimizer import IntegerSGD
-from tfquantseg.policy import FLOAT, INTEGER, Rules
+from tfquantseg.policy import ADDED, FLOAT, INTEGER, Rules
 from tfquantseg.training import checkpoints
 from tfquantseg.transform import quantize
 
@@ -180,6 +180,28 @@ def test_a_checkpoint_of_before_a_key_existed_is_gone_on_with(tmp_path: Path) ->
     checkpoints.restore(newest, *_built(), later)
     with pytest.raises(ValueError, match=r"config.class_balance is 0.0 there and 0.5 in this run"):
         checkpoints.restore(newest, *_built(), {**later, "class_balance": 0.5})
+
+
+def test_a_checkpoint_of_before_a_policy_had_a_field_is_gone_on_with(tmp_path: Path) -> None:
+    model, optimizer = _quantized()
+    saved = checkpoints.save(tmp_path, model, optimizer, step=1, miou=None, config=CONFIG, keep=1)
+    description = saved.path / "checkpoint.json"
+    about = json.loads(description.read_text())
+    policies = [
+        layer["config"]["policy"]
+        for layer in about["architecture"]["config"]["layers"]
+        if "policy" in layer["config"]
+    ]
+    assert len(policies) > 2
+    for policy in policies:
+        for field in ADDED:
+            del policy[field]
+    description.write_text(json.dumps(about))
+    checkpoints.restore(saved, *_quantized(), CONFIG)
+    policies[-1]["A_scale"] = "moments"
+    description.write_text(json.dumps(about))
+    with pytest.raises(ValueError, match=r"A_scale is 'moments' there and 'max' in this run"):
+        checkpoints.restore(saved, *_quantized(), CONFIG)
 
 
 def test_other_names_are_left_alone(tmp_path: Path) -> None:

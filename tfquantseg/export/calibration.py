@@ -15,11 +15,9 @@ import keras
 import numpy as np
 
 from tfquantseg.layers import QuantEdge, set_evaluation_scales
+from tfquantseg.numerics import PERCENTILE
 
 Method = Literal["max", "percentile"]
-
-PERCENTILE = 99.99
-"""One element in 10,000 is clipped: of 127 steps, those that the rarest values alone would take."""
 
 _BINS = 2**14  # of a histogram of |A|: 129 in one of 127 steps
 

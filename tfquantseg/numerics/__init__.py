@@ -29,10 +29,13 @@ from tfquantseg.numerics.grids import (
     round_stochastic,
 )
 from tfquantseg.numerics.packing import pack, pack24, unpack, unpack24
+from tfquantseg.numerics.scales import DEVIATIONS, PERCENTILE, ScaleOf, scale_of
 from tfquantseg.numerics.taps import tap, tap_rounding, tapped_roundings
 from tfquantseg.numerics.updates import Updated, poisoned, update_weight
 
 __all__ = [
+    "DEVIATIONS",
+    "PERCENTILE",
     "PRODUCTS",
     "Clip",
     "Convolution",
@@ -40,6 +43,7 @@ __all__ = [
     "Normalized",
     "Quantized",
     "Rounding",
+    "ScaleOf",
     "Scaled",
     "Uniform",
     "Updated",
@@ -64,6 +68,7 @@ __all__ = [
     "round_half_up",
     "round_on_step",
     "round_stochastic",
+    "scale_of",
     "tap",
     "tap_rounding",
     "tapped_roundings",

@@ -188,17 +188,21 @@ def encode_value(
     encode: Callable[[tf.Tensor], Quantized],
     error: Scaled | None = None,
     name: str = "value",
+    within: float | None = None,
 ) -> Quantized:
     """Quantizes a value; the error passes straight through, onto its own grid if there is one.
 
     Forward: (integers, step) = encode(x) (Eq 2, 4). Backward: dL/dx = dL/d(integers * step), the
-    sum over all consumers, then SQ(., k_E1) when ``error`` is given (Eq 16).
+    sum over all consumers, then SQ(., k_E1) when ``error`` is given (Eq 16). With ``within``, the
+    derivative of the clip comes first: dL/dx = 0 where ``|x| > within * step``.
 
     Args:
         x: float32 tensor of any shape.
         encode: a grid's encode, or a function like it.
         error: the grid of the error, or None to pass it on unquantized.
         name: the layer's name; the error's pair is tapped as name/E1.
+        within: of a grid whose scale clips, how many steps from zero a value may lie to pass its
+            error on; None where every value does, as in the paper.
 
     Returns:
         The pair (integers, step).
@@ -207,15 +211,22 @@ def encode_value(
 
     @tf.custom_gradient
     def act(x: tf.Tensor) -> tuple[Any, Callable[..., Any]]:
+        pair = encode(x)
+        inside = None if within is None else tf.abs(x) <= within * pair.step  # a byte a value
+
         def gradient(error_of_value: tf.Tensor, _: tf.Tensor) -> tf.Tensor:
+            if inside is not None:
+                with as_forward(ops):
+                    finite = is_finite(error_of_value)  # what the mask hides counts too
+                error_of_value = tf.where(finite, masked(error_of_value, inside), float("nan"))
             if error is None:
                 return error_of_value
             with as_forward(ops):
-                pair = encode_error(error_of_value, error, name)
-            pair = tap_rounding(error_of_value, pair, name, "E1")
-            return tap(pair, name, "E1").product()
+                encoded = encode_error(error_of_value, error, name)
+            encoded = tap_rounding(error_of_value, encoded, name, "E1")
+            return tap(encoded, name, "E1").product()
 
-        return tuple(encode(x)), gradient
+        return tuple(pair), gradient
 
     return Quantized(*act(x))
 

@@ -341,7 +341,7 @@ class Scaled:
         """Returns what the own ops that encode on this grid must know (`kernels/grid.h`)."""
         return {
             "divisor": self.divisor,
-            "most": self._most(),
+            "most": self.most,
             "gain": self.gain,
             "constant_step": 0.0 if self.rescale else self.gain / self.divisor,
             "scale_kind": self.scale,
@@ -396,10 +396,12 @@ class Scaled:
         return unit if self.scale == "max" else _nearest_power_of_two(unit)
 
     def _clipped(self, steps: tf.Tensor) -> tf.Tensor:
-        most = self._most()
+        most = self.most
         return tf.clip_by_value(steps, -most, most) if most < math.inf else steps
 
-    def _most(self) -> float:
+    @property
+    def most(self) -> float:
+        """The largest integer; infinite where nothing is clipped."""
         if self.clip == "none":
             return math.inf
         return float(levels(self.bits) + (1 if self.clip == "1" else 0))

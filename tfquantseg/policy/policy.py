@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from tfquantseg.names import did_you_mean
-from tfquantseg.numerics import Clip, Rounding, Scaled, Uniform
+from tfquantseg.numerics import DEVIATIONS, PERCENTILE, Clip, Rounding, Scaled, ScaleOf, Uniform
 
 _CHOICES: dict[str, tuple[object, ...]] = {
     "A_at": ("conv_inputs", "every_tensor"),
@@ -21,6 +21,7 @@ _CHOICES: dict[str, tuple[object, ...]] = {
     "E_rounding": ("nearest", "stochastic"),
     "rounding": ("half_up", "half_away", "half_even"),
     "scale": ("max", "power_of_two"),
+    "A_scale": ("max", "percentile", "moments"),
     "A_grid": ("scaled", "unit"),
     "E1_clip": ("1-D", "1"),
     "G_clip": ("1-D", "none"),
@@ -30,6 +31,9 @@ _CHOICES: dict[str, tuple[object, ...]] = {
     "G_rescale": (True, False),
 }
 _FITS = {"W_limit": ("per_tensor", "per_channel"), "bias_limit": ("fit",), "BN_limit": ("fit",)}
+ADDED: dict[str, Any] = {"A_scale": "max"}
+"""Fields that policies have not always had, with what was done before; a new one belongs here."""
+
 _V_LIMIT = 2.0**-4
 """Velocities reach one sixteenth of the weight's limit; their step is 2**-4 of the update's."""
 
@@ -91,6 +95,10 @@ class Policy:
         rounding: of ties, "half_up" (Eq 2), "half_away" from zero, as integer devices do, or
             "half_even".
         scale: of A, E1, E2, x_hat and G: "max" (Eq 3) or "power_of_two", 2**round(log2(max|x|)).
+        A_scale: from what the scale of A is taken: the tensor's "max" (Eq 3); its "percentile", the
+            least magnitude that 99.99 % of its elements do not exceed; or its "moments", the mean of
+            the magnitudes and six of their deviations. The latter two clip the few values beyond,
+            which then get no error, and leave more integers to the others.
         A_grid: activations on "scaled" grids (Eq 15) or on the "unit" one: step 2**(1 - k_A), no
             scale, no clip, so that integers may need more than k_A bits.
         E1_clip: errors at activations end at "1-D" of their scale (Eq 2), or at "1", which takes
@@ -133,6 +141,7 @@ class Policy:
     rounding: Rounding = "half_away"
     E_rounding: Literal["nearest", "stochastic"] = "stochastic"
     scale: Literal["max", "power_of_two"] = "max"
+    A_scale: ScaleOf = "max"
     A_grid: Literal["scaled", "unit"] = "scaled"
     E1_clip: Literal["1-D", "1"] = "1-D"
     G_clip: Literal["1-D", "none"] = "1-D"
@@ -165,6 +174,11 @@ class Policy:
                 )
             if number:
                 object.__setattr__(self, field, float(received))
+        if self.A_grid == "unit" and self.A_scale != "max":
+            raise ValueError(
+                f"policy {self.name!r}: A_scale {self.A_scale!r} with A_grid 'unit', whose step is "
+                "constant; take A_grid='scaled', or leave A_scale at 'max'."
+            )
         for name, value in self._grids():
             try:
                 Uniform(8, value) if name in _FITS else Uniform(value)
@@ -305,7 +319,14 @@ class Policy:
 
     def A_text(self) -> str:
         """Returns the step of activations in words, for tables."""
-        return self.step_text() if self.A_grid == "scaled" else "step 2^(1 - k), not clipped"
+        if self.A_grid == "unit":
+            return "step 2^(1 - k), not clipped"
+        clips = {
+            "max": "",
+            "percentile": f", max the {PERCENTILE}th percentile",
+            "moments": f", max at most mean + {DEVIATIONS:g} deviations",
+        }
+        return self.step_text() + clips[self.A_scale]
 
     def E1_text(self) -> str:
         """Returns the step of errors at activations in words, for tables."""

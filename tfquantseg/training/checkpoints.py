@@ -26,6 +26,7 @@ import keras
 import numpy as np
 
 from tfquantseg.numerics import pack, unpack
+from tfquantseg.policy import ADDED
 from tfquantseg.training import whole
 from tfquantseg.training.recipe import completed, differences
 
@@ -213,7 +214,7 @@ def damaged(path: Path, error: Exception) -> ValueError:
 
 def _check_identity(checkpoint: Checkpoint, identity: dict[str, Any]) -> None:
     about = _about(checkpoint.path)
-    saved = {**about, "config": completed(about["config"])}
+    saved = {**_with_policies_completed(about), "config": completed(about["config"])}
     for part, here in {**identity, "config": completed(identity["config"])}.items():
         for key, there, now in differences(saved[part], here, part):
             raise ValueError(
@@ -221,6 +222,18 @@ def _check_identity(checkpoint: Checkpoint, identity: dict[str, Any]) -> None:
                 f"{now!r} in this run. Remove it from the work directory, or give another "
                 "--workdir."
             )
+
+
+def _with_policies_completed(part: Any) -> Any:
+    """A description, its policies with the fields that they did not have when it was written."""
+    if isinstance(part, list):
+        return [_with_policies_completed(one) for one in part]
+    if not isinstance(part, dict):
+        return part
+    made = {key: _with_policies_completed(value) for key, value in part.items()}
+    if isinstance(made.get("policy"), dict):
+        made["policy"] = {**ADDED, **made["policy"]}
+    return made
 
 
 def _identity(

@@ -290,7 +290,10 @@ class Plan:
         """Ties two edges if no root then waits for itself; returns whether it did."""
         if first is second:
             return True
-        if first.fixed_scale != second.fixed_scale or first.policy.A() != second.policy.A():
+        one, other = (
+            (edge.fixed_scale, edge.policy.A(), edge.policy.A_scale) for edge in (first, second)
+        )
+        if one != other:
             return False
         for root in second.roots:
             self._edge_of[root.key] = first
