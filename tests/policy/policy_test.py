@@ -19,6 +19,7 @@ WORDS = {
     "rounding": ("half_up", "half_away", "half_even"),
     "scale": ("max", "power_of_two"),
     "A_scale": ("max", "percentile", "moments"),
+    "A_sign": ("signed", "unsigned_after_relu"),
     "A_grid": ("scaled", "unit"),
     "E1_clip": ("1-D", "1"),
     "G_clip": ("1-D", "none"),
@@ -99,6 +100,15 @@ def test_the_scale_of_activations_is_in_the_table(choice, said):
     policy = INTEGER.changed(f"A_scale={choice}")
     assert said in str(policy) and said not in str(INTEGER)
     assert policy.A() == INTEGER.A()  # the grid is the same, what it is scaled by is not
+
+
+def test_activations_are_unsigned_only_where_nothing_is_negative():
+    policy = INTEGER.changed("A_sign=unsigned_after_relu")
+    assert policy.A() == INTEGER.A() == INTEGER.A(non_negative=True)
+    assert policy.A(non_negative=True) == dataclasses.replace(INTEGER.A(), signed=False)
+    assert "step max/127, unsigned after ReLU, at every_tensor" in str(policy)
+    with pytest.raises(ValueError, match="A_sign 'unsigned_after_relu' with A_grid 'unit'"):
+        policy.changed("A_grid=unit")
 
 
 def test_a_grid_without_a_scale_takes_none():

@@ -1,7 +1,7 @@
 """Calibration: the scale of every activation, measured on images in place of training's estimate.
 
 Each `QuantEdge` is asked what it receives in evaluation, image by image, while every edge before it
-takes that image's own scale, so that nothing it sees has been clipped. Tensors that share one step
+takes that image's own scale, so that nothing it sees has been clipped (unless by the policy's ``A_scale``). Tensors that share one step
 are measured as one.
 
     max           scale = max|A| over all images

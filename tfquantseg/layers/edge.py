@@ -48,6 +48,8 @@ class QuantEdge(keras.layers.Layer):
         quantize_error: of each tensor, whether E1 is quantized here; False where the convolution
             before the edge quantizes the very same error itself.
         fixed_scale: the constant scale of an input that lies on a grid; None elsewhere.
+        non_negative: whether no tensor holds values below zero, so that a policy may take an
+            unsigned grid for them.
         evaluation_scales: "running" or "dynamic".
         held: whether training uses the running estimate as it is.
     """
@@ -58,6 +60,7 @@ class QuantEdge(keras.layers.Layer):
         *,
         quantize_error: Sequence[bool] = (True,),
         fixed_scale: float | None = None,
+        non_negative: bool = False,
         **kwargs: Any,
     ) -> None:
         """Builds the edge of a policy (or of its fields, as a saved file gives them)."""
@@ -67,7 +70,13 @@ class QuantEdge(keras.layers.Layer):
         self.fixed_scale = fixed_scale
         self.evaluation_scales: Scales = "running"
         self.held = False
-        self._A = self.policy.A()
+        self.non_negative = non_negative
+        self._A = self.policy.A(non_negative=non_negative)
+
+    @property
+    def unsigned(self) -> bool:
+        """Whether the integers are 0..2**k - 1."""
+        return self._A is not None and not self._A.signed
 
     def build(self, input_shape: Any) -> None:
         """Makes the running estimate of the scale."""
@@ -141,12 +150,14 @@ class QuantEdge(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Returns what a file needs to build the edge again."""
-        return {
+        config = {
             **super().get_config(),
             "policy": self.policy.to_dict(),
             "quantize_error": self.quantize_error,
             "fixed_scale": self.fixed_scale,
         }
+        # Left out where it is False, as it is in files of before there was a choice.
+        return {**config, "non_negative": True} if self.non_negative else config
 
 
 @keras.saving.register_keras_serializable("tfquantseg")

@@ -64,7 +64,7 @@ def encode_error(
     Returns:
         A pair whose product is NaN everywhere if any element that arrived is NaN or infinite.
     """
-    ops = kernels.ops()
+    ops = kernels.ops() if grid.own else None
     if ops and error.shape.rank and arrived is None and draws_of is None:
         return _encoded_by(ops, error, grid, name).pair
     seed = None
@@ -123,7 +123,7 @@ def encode_error_pair(
     """
     if dtype == tf.int8 and grid.attributes()["most"] > 127:
         raise ValueError(f"int8 does not hold the integers of {grid}; use dtype=tf.float32.")
-    ops = kernels.ops()
+    ops = kernels.ops() if grid.own else None
     if ops:
         return _encoded_by(ops, error, grid, name, passes, factor, mask_first, dtype)
 

@@ -165,7 +165,7 @@ def _is_seed(seed: object) -> bool:
 
 
 def _check_flags(grid: "Scaled") -> None:
-    for name in ("stochastic", "rescale"):
+    for name in ("stochastic", "rescale", "signed"):
         value = getattr(grid, name)
         if not isinstance(value, bool):
             raise ValueError(f"{name} must be True or False, received {value!r}.")
@@ -301,6 +301,8 @@ class Scaled:
         clip: "1-D" is Eq 2's, |integers| <= 2**(k-1) - 1; "1" lets them reach 2**(k-1), one bit
             more than k; "none" clips nothing.
         gain: a factor on the step, of quantized gradients.
+        signed: False spends the bit of the sign on values: integers 0..2**k - 1 of a step of
+            ``max / (2**k - 1)``, or ``max / 2**k``; for tensors that hold nothing below zero.
 
     Raises:
         ValueError: bits out of range, an unknown choice, a gain that is not positive.
@@ -314,6 +316,7 @@ class Scaled:
     scale: Scale = "max"
     clip: Clip = "1-D"
     gain: float = 1.0
+    signed: bool = True
 
     def __post_init__(self) -> None:
         """Checks the fields."""
@@ -329,13 +332,30 @@ class Scaled:
 
     @property
     def divisor(self) -> float:
-        """How many steps the scale is long: 128 or 127 for 8 bits."""
-        return float(levels(self.bits) + (1 if self.step == "max/128" else 0))
+        """How many steps the scale is long: for 8 bits 128 or 127, unsigned 256 or 255."""
+        return float(self._levels + (1 if self.step == "max/128" else 0))
+
+    @property
+    def most(self) -> float:
+        """The largest integer; infinite where nothing is clipped."""
+        if self.clip == "none":
+            return math.inf
+        return float(self._levels + (1 if self.clip == "1" else 0))
+
+    @property
+    def _levels(self) -> int:
+        return levels(self.bits if self.signed else self.bits + 1)
 
     @property
     def integer_bits(self) -> int | None:
-        """Bits that hold every integer; None where nothing is clipped."""
-        return {"1-D": self.bits, "1": self.bits + 1, "none": None}[self.clip]
+        """Bits of two's complement that hold every integer; None where nothing is clipped."""
+        bits = self.bits if self.signed else self.bits + 1
+        return {"1-D": bits, "1": bits + 1, "none": None}[self.clip]
+
+    @property
+    def own(self) -> bool:
+        """Whether own ops (`kernels/grid.h`) know this grid."""
+        return self.signed
 
     def attributes(self) -> dict[str, Any]:
         """Returns what the own ops that encode on this grid must know (`kernels/grid.h`)."""
@@ -373,7 +393,7 @@ class Scaled:
         most = largest_magnitude(x) if scale is None else tf.convert_to_tensor(scale, tf.float32)
         if most.shape.rank:
             raise ValueError(f"scale must be a scalar, received one of shape {most.shape}.")
-        ops = kernels.ops()
+        ops = kernels.ops() if self.own else None
         if ops:
             key = [] if seed is None else [tf.cast(part, tf.int64) for part in seed]
             integers, step = ops.tfquantseg_encode_scaled(
@@ -396,15 +416,10 @@ class Scaled:
         return unit if self.scale == "max" else _nearest_power_of_two(unit)
 
     def _clipped(self, steps: tf.Tensor) -> tf.Tensor:
-        most = self.most
-        return tf.clip_by_value(steps, -most, most) if most < math.inf else steps
-
-    @property
-    def most(self) -> float:
-        """The largest integer; infinite where nothing is clipped."""
-        if self.clip == "none":
-            return math.inf
-        return float(levels(self.bits) + (1 if self.clip == "1" else 0))
+        if self.signed and self.clip == "none":
+            return steps
+        least = -self.most if self.signed else 0.0
+        return tf.clip_by_value(steps, least, self.most)
 
     def _step(self, unit: tf.Tensor) -> tf.Tensor:
         if not self.rescale:

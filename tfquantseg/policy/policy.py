@@ -22,6 +22,7 @@ _CHOICES: dict[str, tuple[object, ...]] = {
     "rounding": ("half_up", "half_away", "half_even"),
     "scale": ("max", "power_of_two"),
     "A_scale": ("max", "percentile", "moments"),
+    "A_sign": ("signed", "unsigned_after_relu"),
     "A_grid": ("scaled", "unit"),
     "E1_clip": ("1-D", "1"),
     "G_clip": ("1-D", "none"),
@@ -31,7 +32,7 @@ _CHOICES: dict[str, tuple[object, ...]] = {
     "G_rescale": (True, False),
 }
 _FITS = {"W_limit": ("per_tensor", "per_channel"), "bias_limit": ("fit",), "BN_limit": ("fit",)}
-ADDED: dict[str, Any] = {"A_scale": "max"}
+ADDED: dict[str, Any] = {"A_scale": "max", "A_sign": "signed"}
 """Fields that policies have not always had, with what was done before; a new one belongs here."""
 
 _V_LIMIT = 2.0**-4
@@ -99,6 +100,10 @@ class Policy:
             least magnitude that 99.99 % of its elements do not exceed; or its "moments", the mean of
             the magnitudes and six of their deviations. The latter two clip the few values beyond,
             which then get no error, and leave more integers to the others.
+        A_sign: integers of activations are "signed", or "unsigned_after_relu", 0..2**k_A - 1, where
+            every tensor on a step is known to hold nothing below zero: twice as fine a step from
+            the same bits. Files hold them as int8 with the zero point -128. Own kernels multiply
+            signed bytes only, so that TensorFlow's multiply these.
         A_grid: activations on "scaled" grids (Eq 15) or on the "unit" one: step 2**(1 - k_A), no
             scale, no clip, so that integers may need more than k_A bits.
         E1_clip: errors at activations end at "1-D" of their scale (Eq 2), or at "1", which takes
@@ -142,6 +147,7 @@ class Policy:
     E_rounding: Literal["nearest", "stochastic"] = "stochastic"
     scale: Literal["max", "power_of_two"] = "max"
     A_scale: ScaleOf = "max"
+    A_sign: Literal["signed", "unsigned_after_relu"] = "signed"
     A_grid: Literal["scaled", "unit"] = "scaled"
     E1_clip: Literal["1-D", "1"] = "1-D"
     G_clip: Literal["1-D", "none"] = "1-D"
@@ -174,11 +180,13 @@ class Policy:
                 )
             if number:
                 object.__setattr__(self, field, float(received))
-        if self.A_grid == "unit" and self.A_scale != "max":
-            raise ValueError(
-                f"policy {self.name!r}: A_scale {self.A_scale!r} with A_grid 'unit', whose step is "
-                "constant; take A_grid='scaled', or leave A_scale at 'max'."
-            )
+        for field in ("A_scale", "A_sign"):
+            if self.A_grid == "unit" and getattr(self, field) != ADDED[field]:
+                raise ValueError(
+                    f"policy {self.name!r}: {field} {getattr(self, field)!r} with A_grid 'unit', "
+                    "whose step is constant and whose integers are not clipped; take "
+                    f"A_grid='scaled', or leave {field} at {ADDED[field]!r}."
+                )
         for name, value in self._grids():
             try:
                 Uniform(8, value) if name in _FITS else Uniform(value)
@@ -237,11 +245,17 @@ class Policy:
         """Returns the grid of a weight with these limits along this axis (Eq 8)."""
         return self._uniform(self.k_W, limit, axis)
 
-    def A(self) -> Scaled | None:
-        """Returns the grid of activations (Eq 15)."""
-        if self.k_A is None or self.A_grid == "scaled":
-            return self._scaled(self.k_A)
-        return Scaled(self.k_A, rounding=self.rounding, scale="one", clip="none")
+    def A(self, *, non_negative: bool = False) -> Scaled | None:
+        """Returns the grid of activations (Eq 15).
+
+        Args:
+            non_negative: whether nothing on it is below zero, so that it may be unsigned.
+        """
+        grid = self._scaled(self.k_A)
+        if grid is None or self.A_grid == "scaled":
+            unsigned = non_negative and self.A_sign == "unsigned_after_relu"
+            return dataclasses.replace(grid, signed=False) if grid and unsigned else grid
+        return Scaled(grid.bits, rounding=self.rounding, scale="one", clip="none")
 
     def E1(self) -> Scaled | None:
         """Returns the grid of errors at activations (Eq 16)."""
@@ -295,10 +309,11 @@ class Policy:
         """Returns a table: object, bits, and limit or step."""
         statistics = f"limit {self.BN_limit}, norm {self.norm}"
         biases = "dropped" if self.bias == "dropped" else f"limit {self.bias_limit}"
+        unsigned = ", unsigned after ReLU" if self.A_sign == "unsigned_after_relu" else ""
         rows = [
             ("W", self.k_W, f"limit {self.W_limit}"),
             ("bias", self.k_U, biases),
-            ("A", self.k_A, f"{self.A_text()}, at {self.A_at}"),
+            ("A", self.k_A, f"{self.A_text()}{unsigned}, at {self.A_at}"),
             ("E1", self.k_E1, self.E1_text()),
             ("E2", self.k_E2, f"{self.E2_text()}, at {self.E2_at}"),
             ("G", self.k_G, self.G_text()),
