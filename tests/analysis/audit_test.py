@@ -97,6 +97,24 @@ def test_unsigned_operands_are_8_bit_integers_too() -> None:
     assert "u8 x 8" in str(result) and result.to_json()["share_of_operands_within_8_bits"] == 1.0
 
 
+def test_an_error_with_a_flag_is_two_operands_of_8_bits() -> None:
+    result = _audit(quantize(_network(), INTEGER.changed("E_grid=flag")))
+    assert result.ok, result.problems
+    # One forward product each, and each backward product twice: of large steps, and of small ones.
+    assert len(result.products) == 4 * (1 + 2 * 2)
+    assert all(operand.bits <= 8 for product in result.products for operand in product.operands)
+    if kernels.ops():
+        dense = {p.kernel for p in result.products if p.convolution == "second"}
+        assert all(kernel.startswith("Tfquantseg") for kernel in dense)
+    second = next(e for e in result.to_json()["convolutions"] if e["name"] == "second")
+    for product in ("input_gradient", "weight_gradient"):
+        large, small = second[product], second[f"{product}_2"]
+        zeros = [entry["operands"][1]["zeros"] for entry in (large, small)]
+        assert sum(zeros) >= 1  # each value is in one of the two
+        assert min(zeros) < 1 and max(large["bits"]) == max(small["bits"]) == 8
+    assert "forward_2" not in second
+
+
 def test_an_unsigned_operand_that_was_not_promised_is_seen() -> None:
     model = quantize(_network(), UNSIGNED)
     model.get_layer("transposed").A_unsigned = False  # as if a signed grid had been promised

@@ -1,5 +1,6 @@
 """Where `tfquantseg.numerics.Convolution` quantizes its error, and what it refuses."""
 
+import dataclasses
 import re
 
 import numpy as np
@@ -108,6 +109,37 @@ def test_steps_per_channel_quantize_the_input_gradients_error_a_second_time(erro
     for (i, j), tap, (y, x) in reference.taps((5, 6), (3, 3), (1, 1), "SAME", (1, 1)):
         exact[:, y, x] += true[:, i, j] @ n_w[tap].T
     assert np.max(np.abs(got[1] - exact)) <= 9 * 4 * 127 * s_in / 2
+
+
+FLAG = dataclasses.replace(E2, flag=True)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("bits", [None, 8])
+def test_an_error_with_a_flag_is_multiplied_in_two_parts_of_8_bits(bits, mode):
+    n_a, n_w, error = operands()
+    error = error**3  # most are smaller than one step
+    s_w = np.array([0.0031, 0.9, 0.011, 0.00007], np.float32)
+    # With bits known, own kernels multiply the parts where there are some.
+    convolution = Convolution(
+        kind="conv2d", activation="relu", error=FLAG, A_bits=bits, W_bits=bits
+    )
+    passes = reference.products("conv2d", n_a, n_w, None)[0] > 0
+    got = backward(convolution, n_a, n_w, s_w.reshape(1, 1, 1, 4), error, mode)
+    masked = np.where(passes, error, 0)
+    for which, gradient, factor in ((1, got[1], s_w), (2, got[2], 1)):
+        n_e, s_e = (one.numpy() for one in FLAG.encode(tf.constant(masked * np.float32(factor))))
+        is_large = np.abs(n_e) >= 128
+        assert np.mean(is_large) > 0.05 and np.mean(~is_large & (n_e != 0)) > 0.05
+        large, small = (
+            reference.products("conv2d", n_a, n_w, part)[which].astype(np.float32)
+            for part in (np.where(is_large, n_e / 128, 0), np.where(is_large, 0, n_e))
+        )
+        scale = s_e if which == 1 else S_A * s_e
+        expected = large * np.float32(scale * 128) + small * np.float32(scale)
+        # XLA joins product and sum: one rounding less, of the larger of the two products.
+        slack = np.max(np.abs(expected)) * 2.0**-23 if mode == "xla" else 0
+        np.testing.assert_allclose(gradient, expected, rtol=0, atol=slack)
 
 
 @pytest.mark.parametrize("per_channel", [False, True])

@@ -19,6 +19,7 @@ WORDS = {
     "rounding": ("half_up", "half_away", "half_even"),
     "scale": ("max", "power_of_two"),
     "A_scale": ("max", "percentile", "moments"),
+    "E_grid": ("uniform", "flag"),
     "A_sign": ("signed", "unsigned_after_relu"),
     "A_grid": ("scaled", "unit"),
     "E1_clip": ("1-D", "1"),
@@ -100,6 +101,15 @@ def test_the_scale_of_activations_is_in_the_table(choice, said):
     policy = INTEGER.changed(f"A_scale={choice}")
     assert said in str(policy) and said not in str(INTEGER)
     assert policy.A() == INTEGER.A()  # the grid is the same, what it is scaled by is not
+
+
+def test_errors_with_a_flag_bit():
+    policy = INTEGER.changed("E_grid=flag")
+    assert policy.E1() == policy.E2() == dataclasses.replace(INTEGER.E1(), flag=True)
+    assert "E2          8  step max/127, stochastic, flag bit, at conv_output" in str(policy)
+    assert policy.A() == INTEGER.A() and policy.G() == INTEGER.G()
+    with pytest.raises(ValueError, match="k_E2: with a flag bits must be from 2 to 12"):
+        policy.changed("k_E2=16")
 
 
 def test_activations_are_unsigned_only_where_nothing_is_negative():

@@ -41,7 +41,9 @@ Operands: A activations, W weights, E errors, as the kernels of one training ste
 Bits: of the smallest integer that holds all values, with u an unsigned one; 32 where a value is no
 integer.
 Zeros, clipped: share of the values that are 0, and that lie on the last integer of their grid,
-where clipping would show."""
+where clipping would show.
+A product has a line for each kernel: two where the layer is called twice, or its error is taken apart
+into two of few bits (E_grid="flag")."""
 _SCOPE = re.compile(rf"(?:^|/)([^/]+)/({'|'.join(PRODUCTS)})(?:_\d+)?/[^/]+$")
 _TAP = re.compile(
     r"(?:^|/)([^/]+(?:/(?:kernel|bias|gamma|beta))?)"
@@ -144,7 +146,8 @@ class Audit:
         by_name: dict[str, dict[str, Any]] = {}
         for product in self.products:
             entry = by_name.setdefault(product.convolution, {"name": product.convolution})
-            entry[product.product] = {
+            times = 1 + sum(key.startswith(product.product) for key in entry)
+            entry[product.product + (f"_{times}" if times > 1 else "")] = {
                 "bits": [operand.bits for operand in product.operands],
                 "promised": list(product.promised),
                 "kernel": product.kernel,

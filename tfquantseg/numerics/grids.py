@@ -37,6 +37,9 @@ MAX_BITS = 24
 MAX_STOCHASTIC_BITS = 22
 """Stochastic rounding compares with draws of 23 bits; one bit of fraction must be left."""
 
+MAX_FLAG_BITS = 12
+"""With a flag integers of k bits span 2k - 1."""
+
 _LEAST_SCALE = 2.0**-100
 """A scale below it counts as zero: its step, or a product of two such steps, would underflow."""
 
@@ -165,7 +168,7 @@ def _is_seed(seed: object) -> bool:
 
 
 def _check_flags(grid: "Scaled") -> None:
-    for name in ("stochastic", "rescale", "signed"):
+    for name in ("stochastic", "rescale", "signed", "flag"):
         value = getattr(grid, name)
         if not isinstance(value, bool):
             raise ValueError(f"{name} must be True or False, received {value!r}.")
@@ -303,9 +306,15 @@ class Scaled:
         gain: a factor on the step, of quantized gradients.
         signed: False spends the bit of the sign on values: integers 0..2**k - 1 of a step of
             ``max / (2**k - 1)``, or ``max / 2**k``; for tensors that hold nothing below zero.
+        flag: True gives each value one bit more, a flag: it counts *large* steps D, those of the
+            grid without flags, or if the value is smaller than D *small* ones of ``D * 2**(1-k)``.
+            The pair's step is the small one, so that integers need 2k - 1 bits; but they are
+            ``n * 2**(k-1)`` or n, with n of k bits, and `parts` takes them apart. From WAGEUBN,
+            arXiv:1909.02384.
 
     Raises:
-        ValueError: bits out of range, an unknown choice, a gain that is not positive.
+        ValueError: bits out of range, an unknown choice, a gain that is not positive, a flag
+            together with another choice that it does not go with.
     """
 
     bits: int
@@ -317,6 +326,7 @@ class Scaled:
     clip: Clip = "1-D"
     gain: float = 1.0
     signed: bool = True
+    flag: bool = False
 
     def __post_init__(self) -> None:
         """Checks the fields."""
@@ -329,6 +339,12 @@ class Scaled:
         if not (isinstance(self.gain, int | float) and 0 < self.gain < math.inf):
             raise ValueError(f"gain must be a positive number, received {self.gain!r}.")
         _check_choice("rounding", self.rounding, _ROUNDINGS)
+        if self.flag and not (self.signed and self.rescale and self.clip != "none"):
+            raise ValueError("flag needs signed=True, rescale=True and a clip.")
+        if self.flag and self.bits > MAX_FLAG_BITS:
+            raise ValueError(
+                f"with a flag bits must be from 2 to {MAX_FLAG_BITS}, received {self.bits}."
+            )
 
     @property
     def divisor(self) -> float:
@@ -338,9 +354,19 @@ class Scaled:
     @property
     def most(self) -> float:
         """The largest integer; infinite where nothing is clipped."""
+        return self._last * self._fine
+
+    @property
+    def _last(self) -> float:
+        """The largest number of large steps."""
         if self.clip == "none":
             return math.inf
         return float(self._levels + (1 if self.clip == "1" else 0))
+
+    @property
+    def _fine(self) -> float:
+        """How many small steps a large one has; 1 without flags."""
+        return 2.0 ** (self.bits - 1) if self.flag else 1.0
 
     @property
     def _levels(self) -> int:
@@ -349,13 +375,36 @@ class Scaled:
     @property
     def integer_bits(self) -> int | None:
         """Bits of two's complement that hold every integer; None where nothing is clipped."""
+        bits = self.part_bits
+        return None if bits is None else bits + (self.bits - 1 if self.flag else 0)
+
+    @property
+    def part_bits(self) -> int | None:
+        """The same of what `parts` returns: what products multiply."""
         bits = self.bits if self.signed else self.bits + 1
         return {"1-D": bits, "1": bits + 1, "none": None}[self.clip]
 
     @property
     def own(self) -> bool:
         """Whether own ops (`kernels/grid.h`) know this grid."""
-        return self.signed
+        return self.signed and not self.flag
+
+    def parts(self, integers: tf.Tensor) -> tuple[tuple[tf.Tensor, float], ...]:
+        """Returns pairs (integers of `part_bits`, factor), whose products sum up to ``integers``.
+
+        One pair without flags. With them two, of the large steps and of the small ones: each value
+        is in one and 0 in the other. So a product of integers is the sum of two, each of k bits.
+
+        Args:
+            integers: float32, of a pair on this grid.
+        """
+        if not self.flag:
+            return ((integers, 1.0),)
+        large = tf.abs(integers) >= self._fine
+        return (
+            (tf.where(large, integers / self._fine, 0.0), self._fine),
+            (tf.where(large, 0.0, integers), 1.0),
+        )
 
     def attributes(self) -> dict[str, Any]:
         """Returns what the own ops that encode on this grid must know (`kernels/grid.h`)."""
@@ -403,6 +452,12 @@ class Scaled:
         unit = self._unit(most)
         frozen = not tf.executing_eagerly() and tf.get_static_value(most) is not None
         ratio = (_quotient(x, unit) if frozen else x / unit) * self.divisor
+        if self.flag:
+            small = tf.abs(ratio) < 1
+            steps = tf.where(small, ratio * self._fine, self._clipped(ratio))
+            rounded = _round(steps, self.rounding) if seed is None else round_stochastic(steps, seed)
+            integers = tf.where(small, rounded, rounded * self._fine)
+            return Quantized(integers, self._step(unit) / self._fine)
         if seed is not None:
             integers = self._clipped(round_stochastic(ratio, seed))
         else:
@@ -418,8 +473,7 @@ class Scaled:
     def _clipped(self, steps: tf.Tensor) -> tf.Tensor:
         if self.signed and self.clip == "none":
             return steps
-        least = -self.most if self.signed else 0.0
-        return tf.clip_by_value(steps, least, self.most)
+        return tf.clip_by_value(steps, -self._last if self.signed else 0.0, self._last)
 
     def _step(self, unit: tf.Tensor) -> tf.Tensor:
         if not self.rescale:

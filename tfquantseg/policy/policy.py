@@ -22,6 +22,7 @@ _CHOICES: dict[str, tuple[object, ...]] = {
     "rounding": ("half_up", "half_away", "half_even"),
     "scale": ("max", "power_of_two"),
     "A_scale": ("max", "percentile", "moments"),
+    "E_grid": ("uniform", "flag"),
     "A_sign": ("signed", "unsigned_after_relu"),
     "A_grid": ("scaled", "unit"),
     "E1_clip": ("1-D", "1"),
@@ -32,7 +33,7 @@ _CHOICES: dict[str, tuple[object, ...]] = {
     "G_rescale": (True, False),
 }
 _FITS = {"W_limit": ("per_tensor", "per_channel"), "bias_limit": ("fit",), "BN_limit": ("fit",)}
-ADDED: dict[str, Any] = {"A_scale": "max", "A_sign": "signed"}
+ADDED: dict[str, Any] = {"A_scale": "max", "A_sign": "signed", "E_grid": "uniform"}
 """Fields that policies have not always had, with what was done before; a new one belongs here."""
 
 _V_LIMIT = 2.0**-4
@@ -106,6 +107,10 @@ class Policy:
             signed bytes only, so that TensorFlow's multiply these.
         A_grid: activations on "scaled" grids (Eq 15) or on the "unit" one: step 2**(1 - k_A), no
             scale, no clip, so that integers may need more than k_A bits.
+        E_grid: errors E1 and E2 on "uniform" grids (Eq 16), or with a "flag" bit (WAGEUBN,
+            arXiv:1909.02384): a value below one step D counts steps of ``D * 2**(1 - k)``, so that
+            few round to zero. Nine bits say what it is where k is 8; each backward product of a
+            convolution is then the sum of two, of 8-bit integers each, and takes twice as long.
         E1_clip: errors at activations end at "1-D" of their scale (Eq 2), or at "1", which takes
             one bit more.
         G_clip: gradients end at "1-D" (Eq 5), or nowhere ("none").
@@ -146,6 +151,7 @@ class Policy:
     rounding: Rounding = "half_away"
     E_rounding: Literal["nearest", "stochastic"] = "stochastic"
     scale: Literal["max", "power_of_two"] = "max"
+    E_grid: Literal["uniform", "flag"] = "uniform"
     A_scale: ScaleOf = "max"
     A_sign: Literal["signed", "unsigned_after_relu"] = "signed"
     A_grid: Literal["scaled", "unit"] = "scaled"
@@ -349,7 +355,8 @@ class Policy:
 
     def E2_text(self) -> str:
         """Returns the step of errors at x_hat or at the convolution's output, for tables."""
-        return self.step_text() + (", stochastic" if self.E_rounding == "stochastic" else "")
+        stochastic = ", stochastic" if self.E_rounding == "stochastic" else ""
+        return self.step_text() + stochastic + (", flag bit" if self.E_grid == "flag" else "")
 
     def G_text(self) -> str:
         """Returns what happens to gradients in words, for tables."""
@@ -393,7 +400,12 @@ class Policy:
         grid = self._scaled(bits)
         if grid is None:
             return None
-        return dataclasses.replace(grid, clip=clip, stochastic=self.E_rounding == "stochastic")
+        return dataclasses.replace(
+            grid,
+            clip=clip,
+            stochastic=self.E_rounding == "stochastic",
+            flag=self.E_grid == "flag",
+        )
 
 
 def _value(field: str, text: str) -> Any:
