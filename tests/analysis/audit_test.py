@@ -115,6 +115,13 @@ def test_an_error_with_a_flag_is_two_operands_of_8_bits() -> None:
     assert "forward_2" not in second
 
 
+def test_errors_with_a_scale_a_channel_are_8_bit_operands() -> None:
+    result = _audit(quantize(_network(), INTEGER.changed("E_scale=per_channel")))
+    assert result.ok, result.problems
+    assert len(result.products) == 4 * 3
+    assert all(operand.bits <= 8 for product in result.products for operand in product.operands)
+
+
 def test_an_unsigned_operand_that_was_not_promised_is_seen() -> None:
     model = quantize(_network(), UNSIGNED)
     model.get_layer("transposed").A_unsigned = False  # as if a signed grid had been promised

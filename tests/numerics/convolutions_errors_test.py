@@ -142,6 +142,55 @@ def test_an_error_with_a_flag_is_multiplied_in_two_parts_of_8_bits(bits, mode):
         np.testing.assert_allclose(gradient, expected, rtol=0, atol=slack)
 
 
+def _shaped(kind: str, seed: int = 0):
+    """Integers of an input and a kernel of a kind, and an error of its output."""
+    rng = np.random.default_rng(seed)
+    kernel, channels = {
+        "conv2d": ([3, 3, 3, 4], 4),
+        "depthwise": ([3, 3, 3, 2], 6),
+        "transposed": ([3, 3, 4, 3], 4),
+    }[kind]
+    n_a = rng.integers(-127, 128, [2, 5, 6, 3]).astype(np.float32)
+    n_w = rng.integers(-127, 128, kernel).astype(np.float32)
+    error = rng.standard_normal([2, 5, 6, channels]).astype(np.float32)
+    return n_a, n_w, error * 10.0 ** rng.integers(-3, 3, channels).astype(np.float32)
+
+
+@pytest.mark.parametrize("bits", [None, 8])
+@pytest.mark.parametrize("per_channel_w", [False, True])
+@pytest.mark.parametrize("kind", ["conv2d", "depthwise", "transposed"])
+def test_an_error_with_a_step_a_channel(kind, per_channel_w, bits):
+    n_a, n_w, error = _shaped(kind)
+    channels = error.shape[-1]
+    s_w = np.full([channels], S_W)
+    if per_channel_w:
+        s_w = np.float32(2.0 ** np.random.default_rng(1).integers(-12, -3, channels))
+    grid = dataclasses.replace(E2, per_channel=True)
+    # With bits known, own kernels multiply where there are some.
+    convolution = Convolution(kind=kind, error=grid, A_bits=bits, W_bits=bits)
+    shape = {"conv2d": [channels], "depthwise": [3, 2], "transposed": [channels, 1]}[kind]
+    step = tf.constant(s_w.reshape(shape) if per_channel_w else S_W, tf.float32)
+    n_a_, n_w_, bias = (tf.constant(x) for x in (n_a, n_w, np.zeros(channels, np.float32)))
+    size = (5, 6) if kind == "transposed" else None
+    with tf.GradientTape() as tape:
+        tape.watch([n_a_, n_w_, bias])
+        pair = Quantized(n_a_, tf.constant(S_A)), Quantized(n_w_, step)
+        y = convolution(*pair, bias, size)
+    to_input, to_weight, to_bias = tape.gradient(y, [n_a_, n_w_, bias], output_gradients=error)
+
+    n_in, s_in = reference.scale_encoded(error * s_w, 8, E2.step, reference.half_away)
+    expected = reference.products(kind, n_a, n_w, n_in, size=size)[1].astype(np.float32) * s_in
+    np.testing.assert_array_equal(to_input, expected)
+    each = [
+        reference.scale_encoded(error[..., c], 8, E2.step, reference.half_away)
+        for c in range(channels)
+    ]
+    n_e, s_e = np.stack([n for n, _ in each], -1), np.array([s for _, s in each])
+    sums = reference.products(kind, n_a, n_w, n_e, size=size)[2].astype(np.float32)
+    np.testing.assert_array_equal(to_weight, sums * S_A * s_e.reshape(shape))
+    np.testing.assert_array_equal(to_bias, n_e.sum((0, 1, 2)).astype(np.float32) * s_e)
+
+
 @pytest.mark.parametrize("per_channel", [False, True])
 def test_without_an_error_grid_the_gradients_are_those_of_floats(per_channel):
     n_a, n_w, error = operands()

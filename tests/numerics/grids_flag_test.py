@@ -60,8 +60,7 @@ def test_without_flags_there_is_one_part():
 def test_few_small_errors_become_zero():
     x = tf.constant(heavy_tailed())
     zeros, flagged_zeros = (
-        float(np.mean(grid.encode(x).integers == 0))
-        for grid in (Scaled(8, step="max/127"), FLAG)
+        float(np.mean(grid.encode(x).integers == 0)) for grid in (Scaled(8, step="max/127"), FLAG)
     )
     assert zeros > 0.4 and flagged_zeros < 0.15
     # As near as half a small step below D, and half a large one above.

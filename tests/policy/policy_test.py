@@ -19,6 +19,7 @@ WORDS = {
     "rounding": ("half_up", "half_away", "half_even"),
     "scale": ("max", "power_of_two"),
     "A_scale": ("max", "percentile", "moments"),
+    "E_scale": ("per_tensor", "per_channel"),
     "E_grid": ("uniform", "flag"),
     "A_sign": ("signed", "unsigned_after_relu"),
     "A_grid": ("scaled", "unit"),
@@ -110,6 +111,13 @@ def test_errors_with_a_flag_bit():
     assert policy.A() == INTEGER.A() and policy.G() == INTEGER.G()
     with pytest.raises(ValueError, match="k_E2: with a flag bits must be from 2 to 12"):
         policy.changed("k_E2=16")
+
+
+def test_errors_with_a_scale_a_channel():
+    policy = INTEGER.changed("E_scale=per_channel")
+    assert policy.E1() == policy.E2() == dataclasses.replace(INTEGER.E2(), per_channel=True)
+    assert "step max/127, stochastic, one a channel\n" in str(policy)
+    assert policy.A() == INTEGER.A() and policy.G() == INTEGER.G()
 
 
 def test_activations_are_unsigned_only_where_nothing_is_negative():

@@ -42,8 +42,8 @@ Bits: of the smallest integer that holds all values, with u an unsigned one; 32 
 integer.
 Zeros, clipped: share of the values that are 0, and that lie on the last integer of their grid,
 where clipping would show.
-A product has a line for each kernel: two where the layer is called twice, or its error is taken apart
-into two of few bits (E_grid="flag")."""
+A product has a line for each kernel: two where the layer is called twice, or where its error is two
+integers of few bits each (E_grid="flag")."""
 _SCOPE = re.compile(rf"(?:^|/)([^/]+)/({'|'.join(PRODUCTS)})(?:_\d+)?/[^/]+$")
 _TAP = re.compile(
     r"(?:^|/)([^/]+(?:/(?:kernel|bias|gamma|beta))?)"

@@ -132,7 +132,7 @@ class _Freezer:
         )
 
     def integers(self) -> tuple[dict[str, Any], dict[str, int]]:
-        """The model's symbolic tensors of integers and their zero points, by the network's names."""
+        """The model's symbolic integers, and their zero points, by the network's names."""
         held = [(known.tensor, t) for t, known in self._tensors if isinstance(known, Integers)]
         return {one.name: t for one, t in held}, {one.name: one.zero_point for one, _ in held}
 

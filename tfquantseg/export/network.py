@@ -3,8 +3,8 @@
 `freeze` makes one of a trained model; `twin` computes it in NumPy; `tflite` writes it as a file.
 All three know it by these values alone, so that what a file must compute is defined in one place.
 
-Every tensor holds bytes q of -128..127 that stand for ``(q - zero_point) * step``. Zero points are 0,
-and q the integer n of training; of an unsigned grid -128, and q = n - 128 with n of 0..255.
+Every tensor holds bytes q of -128..127 that stand for ``(q - zero_point) * step``. Zero points are
+0, and q the integer n of training; of an unsigned grid -128, and q = n - 128 with n of 0..255.
 The batch is 1 and left out of shapes, which are (height, width, channels).
 """
 

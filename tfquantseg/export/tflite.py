@@ -1,8 +1,8 @@
 """Writes a frozen network as a full-int8 `.tflite`, operation by operation.
 
 Every weight is written as the integer that the network holds, every step as its float32 value, all
-zero points as 0 (128 where the input is uint8, -128 where a grid is unsigned). No converter stands in between that could fuse,
-fold or recalibrate anything: docs/design/export.md says why.
+zero points as 0 (128 where the input is uint8, -128 where a grid is unsigned). No converter stands
+in between that could fuse, fold or recalibrate anything: docs/design/export.md says why.
 """
 
 import json

@@ -33,8 +33,9 @@ class PackedMasters(keras.layers.Layer):
         for key in store.keys():  # noqa: SIM118 - the stores of Keras iterate over nothing else
             value = np.asarray(store[key])
             rule = getattr(variables.get(key), "update_rule", None)
-            packed = value.dtype == np.uint8 and rule is not None
-            read[key] = unpack(value, rule.U) if packed else value
+            if rule is not None and value.dtype == np.uint8:
+                value = unpack(value, rule.U)
+            read[key] = value
         super().load_own_variables(read)
 
     def _by_key(self) -> dict[str, Any]:

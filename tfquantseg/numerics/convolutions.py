@@ -11,7 +11,11 @@ over these channels. The error is then quantized a second time in units of each 
 n_E' * s_E' ~ E * s_W, and the input gradient is convT(n_E', n_W) * s_E'. So both operands of all
 three products are integers of at most k bits in every case.
 
-Where the error has a flag bit, n_E is ``2**(k-1) * n_large + n_small``, integers of k bits each, and
+Where the error itself has one step a channel, that step stands outside of the weight gradient's
+sums, which run over positions, and inside the input gradient's, which run over channels: there too
+the error is quantized a second time, as E * s_W with one step.
+
+Where the error has a flag bit, n_E is ``2**(k-1) * n_large + n_small``, two integers of k bits, and
 each backward product is the sum of two: of n_large and of n_small.
 
 Between layers integers travel in float32, and `tfquantseg.numerics.products` says which kernels
@@ -155,10 +159,11 @@ class Convolution:
                 kept_a, kept_w = n_a, n_w
 
             def gradient(error: tf.Tensor) -> tuple[tf.Tensor | None, ...]:
+                factor = s_out if per_channel else None
+                if self.error is not None and self.error.per_channel:
+                    factor = tf.broadcast_to(s_out, [outputs])
                 with as_forward(ops):
-                    e, e_in, sums = self._encode(
-                        error, where, s_out if per_channel else None, backward.dtype
-                    )
+                    e, e_in, sums = self._encode(error, where, factor, backward.dtype)
                 s_in = e.step * s_out if e_in is None else e_in.step
                 n_e_in = (e if e_in is None else e_in).integers
                 with tf.name_scope(f"{self.name}/input_gradient"):
@@ -166,11 +171,17 @@ class Convolution:
                         backward.input_gradient(kept_a, kept_w, part, s_in * times)
                         for part, times in self._parts(n_e_in, backward.dtype)
                     )
+                # A step a channel stands outside of the sums over positions.
+                s_e, s_e_of_kernel = e.step, None
+                if e.step.shape.rank:
+                    s_e, s_e_of_kernel = tf.constant(1.0), self._along_outputs(e.step, n_w.shape)
                 with tf.name_scope(f"{self.name}/weight_gradient"):
                     to_weight = _total(
-                        backward.weight_gradient(kept_a, kept_w, part, s_a * e.step * times)
+                        backward.weight_gradient(kept_a, kept_w, part, s_a * s_e * times)
                         for part, times in self._parts(e.integers, backward.dtype)
                     )
+                if s_e_of_kernel is not None:
+                    to_weight *= s_e_of_kernel
                 return to_input, None, to_weight, None, sums * e.step
 
             return out, gradient
@@ -206,8 +217,14 @@ class Convolution:
             e_in = tap(e_in, self.name, f"{letter}_times_W_step")
         return EncodedError(e, e_in, sums)
 
+    def _along_outputs(self, values: tf.Tensor, kernel: tf.TensorShape) -> tf.Tensor:
+        """Returns [out] in a shape that multiplies a kernel."""
+        if self.kind == "depthwise":
+            return tf.reshape(values, kernel[2:])
+        return values[:, tf.newaxis] if self.kind == "transposed" else values
+
     def _parts(self, integers: tf.Tensor, dtype: tf.DType) -> list[tuple[tf.Tensor, float]]:
-        """The integers of the error as products multiply them: one after the other, with factors."""
+        """The integers of the error as products multiply them, in turn, with factors."""
         if self.error is None or not self.error.flag:
             return [(integers, 1.0)]
         return [(tf.cast(part, dtype), times) for part, times in self.error.parts(integers)]

@@ -14,6 +14,7 @@ NaN spreads into the gradients of the layer at hand and of all layers before it,
 """
 
 import contextlib
+import dataclasses
 import zlib
 from collections.abc import Callable
 from types import ModuleType
@@ -103,7 +104,7 @@ def encode_error_pair(
     """Returns the error of a convolution behind an activation, encoded once or twice (Eq 16).
 
     E_q = SQ(m E) with m the activation's derivative, 0 or 1, and with a factor f a channel
-    SQ(m E f) too, which takes the draws of the first.
+    SQ(m E f) too, which takes the draws of the first, and one scale whatever the grid's has.
 
     Args:
         error: float32 [..., C].
@@ -127,7 +128,7 @@ def encode_error_pair(
     if ops:
         return _encoded_by(ops, error, grid, name, passes, factor, mask_first, dtype)
 
-    def encoded(error: tf.Tensor, draws_of: tf.Tensor | None = None) -> Quantized:
+    def encoded(error: tf.Tensor, grid: Scaled, draws_of: tf.Tensor | None = None) -> Quantized:
         if mask_first:
             draws_of = None if draws_of is None else masked(draws_of, passes)
             return encode_error(masked(error, passes), grid, name, error, draws_of)
@@ -137,8 +138,9 @@ def encode_error_pair(
     def cast(pair: Quantized) -> Quantized:
         return Quantized(tf.cast(pair.integers, dtype), pair.step)
 
-    pair = encoded(error)
-    scaled = None if factor is None else cast(encoded(error * factor, draws_of=error))
+    pair = encoded(error, grid)
+    of_tensor = dataclasses.replace(grid, per_channel=False)
+    scaled = None if factor is None else cast(encoded(error * factor, of_tensor, draws_of=error))
     sums = tf.reduce_sum(pair.integers, list(range(error.shape.rank - 1)))
     return EncodedError(cast(pair), scaled, sums)
 

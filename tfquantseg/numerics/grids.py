@@ -168,7 +168,7 @@ def _is_seed(seed: object) -> bool:
 
 
 def _check_flags(grid: "Scaled") -> None:
-    for name in ("stochastic", "rescale", "signed", "flag"):
+    for name in ("stochastic", "rescale", "signed", "flag", "per_channel"):
         value = getattr(grid, name)
         if not isinstance(value, bool):
             raise ValueError(f"{name} must be True or False, received {value!r}.")
@@ -311,6 +311,7 @@ class Scaled:
             The pair's step is the small one, so that integers need 2k - 1 bits; but they are
             ``n * 2**(k-1)`` or n, with n of k bits, and `parts` takes them apart. From WAGEUBN,
             arXiv:1909.02384.
+        per_channel: True takes one scale for each index of the last axis, and gives as many steps.
 
     Raises:
         ValueError: bits out of range, an unknown choice, a gain that is not positive, a flag
@@ -327,6 +328,7 @@ class Scaled:
     gain: float = 1.0
     signed: bool = True
     flag: bool = False
+    per_channel: bool = False
 
     def __post_init__(self) -> None:
         """Checks the fields."""
@@ -387,7 +389,7 @@ class Scaled:
     @property
     def own(self) -> bool:
         """Whether own ops (`kernels/grid.h`) know this grid."""
-        return self.signed and not self.flag
+        return self.signed and not self.flag and not self.per_channel
 
     def parts(self, integers: tf.Tensor) -> tuple[tuple[tf.Tensor, float], ...]:
         """Returns pairs (integers of `part_bits`, factor), whose products sum up to ``integers``.
@@ -423,7 +425,7 @@ class Scaled:
         """Returns (integers, step), the step a scalar; |integers| <= 2**(k-1) - 1 by Eq 2's clip.
 
         Args:
-            x: tensor of any rank.
+            x: tensor of any rank; [..., C] of a grid with a scale a channel, whose step is [C].
             seed: two integers, for stochastic rounding only.
             scale: a scalar to use in place of max|x|; values beyond it are clipped.
 
@@ -439,9 +441,14 @@ class Scaled:
         if isinstance(scale, int | float | np.number) and not 0 <= scale < math.inf:
             raise ValueError(f"scale must be finite and not negative, received {scale!r}.")
         x = tf.convert_to_tensor(x, tf.float32)
-        most = largest_magnitude(x) if scale is None else tf.convert_to_tensor(scale, tf.float32)
-        if most.shape.rank:
-            raise ValueError(f"scale must be a scalar, received one of shape {most.shape}.")
+        if scale is not None:
+            most = tf.convert_to_tensor(scale, tf.float32)
+            if most.shape.rank:
+                raise ValueError(f"scale must be a scalar, received one of shape {most.shape}.")
+        elif self.per_channel:
+            most = tf.reduce_max(tf.abs(x), list(range(x.shape.rank - 1)))
+        else:
+            most = largest_magnitude(x)
         ops = kernels.ops() if self.own else None
         if ops:
             key = [] if seed is None else [tf.cast(part, tf.int64) for part in seed]
@@ -455,7 +462,10 @@ class Scaled:
         if self.flag:
             small = tf.abs(ratio) < 1
             steps = tf.where(small, ratio * self._fine, self._clipped(ratio))
-            rounded = _round(steps, self.rounding) if seed is None else round_stochastic(steps, seed)
+            if seed is None:
+                rounded = _round(steps, self.rounding)
+            else:
+                rounded = round_stochastic(steps, seed)
             integers = tf.where(small, rounded, rounded * self._fine)
             return Quantized(integers, self._step(unit) / self._fine)
         if seed is not None:

@@ -22,6 +22,7 @@ _CHOICES: dict[str, tuple[object, ...]] = {
     "rounding": ("half_up", "half_away", "half_even"),
     "scale": ("max", "power_of_two"),
     "A_scale": ("max", "percentile", "moments"),
+    "E_scale": ("per_tensor", "per_channel"),
     "E_grid": ("uniform", "flag"),
     "A_sign": ("signed", "unsigned_after_relu"),
     "A_grid": ("scaled", "unit"),
@@ -33,7 +34,12 @@ _CHOICES: dict[str, tuple[object, ...]] = {
     "G_rescale": (True, False),
 }
 _FITS = {"W_limit": ("per_tensor", "per_channel"), "bias_limit": ("fit",), "BN_limit": ("fit",)}
-ADDED: dict[str, Any] = {"A_scale": "max", "A_sign": "signed", "E_grid": "uniform"}
+ADDED: dict[str, Any] = {
+    "A_scale": "max",
+    "A_sign": "signed",
+    "E_grid": "uniform",
+    "E_scale": "per_tensor",
+}
 """Fields that policies have not always had, with what was done before; a new one belongs here."""
 
 _V_LIMIT = 2.0**-4
@@ -97,10 +103,10 @@ class Policy:
         rounding: of ties, "half_up" (Eq 2), "half_away" from zero, as integer devices do, or
             "half_even".
         scale: of A, E1, E2, x_hat and G: "max" (Eq 3) or "power_of_two", 2**round(log2(max|x|)).
-        A_scale: from what the scale of A is taken: the tensor's "max" (Eq 3); its "percentile", the
-            least magnitude that 99.99 % of its elements do not exceed; or its "moments", the mean of
-            the magnitudes and six of their deviations. The latter two clip the few values beyond,
-            which then get no error, and leave more integers to the others.
+        A_scale: from what the scale of A is taken: the tensor's "max" (Eq 3); its "percentile",
+            the least magnitude that 99.99 % of its elements do not exceed; or its "moments", the
+            mean of the magnitudes and six of their deviations. The latter two clip the few values
+            beyond, which then get no error, and leave more integers to the others.
         A_sign: integers of activations are "signed", or "unsigned_after_relu", 0..2**k_A - 1, where
             every tensor on a step is known to hold nothing below zero: twice as fine a step from
             the same bits. Files hold them as int8 with the zero point -128. Own kernels multiply
@@ -111,6 +117,9 @@ class Policy:
             arXiv:1909.02384): a value below one step D counts steps of ``D * 2**(1 - k)``, so that
             few round to zero. Nine bits say what it is where k is 8; each backward product of a
             convolution is then the sum of two, of 8-bit integers each, and takes twice as long.
+        E_scale: E1 and E2 have one scale "per_tensor" (Eq 16), or "per_channel". The steps of
+            channels come out of a weight gradient's sums, but not of an input gradient's: for it
+            the error is encoded again, with one scale, as it is where W has limits per channel.
         E1_clip: errors at activations end at "1-D" of their scale (Eq 2), or at "1", which takes
             one bit more.
         G_clip: gradients end at "1-D" (Eq 5), or nowhere ("none").
@@ -151,6 +160,7 @@ class Policy:
     rounding: Rounding = "half_away"
     E_rounding: Literal["nearest", "stochastic"] = "stochastic"
     scale: Literal["max", "power_of_two"] = "max"
+    E_scale: Literal["per_tensor", "per_channel"] = "per_tensor"
     E_grid: Literal["uniform", "flag"] = "uniform"
     A_scale: ScaleOf = "max"
     A_sign: Literal["signed", "unsigned_after_relu"] = "signed"
@@ -355,8 +365,12 @@ class Policy:
 
     def E2_text(self) -> str:
         """Returns the step of errors at x_hat or at the convolution's output, for tables."""
-        stochastic = ", stochastic" if self.E_rounding == "stochastic" else ""
-        return self.step_text() + stochastic + (", flag bit" if self.E_grid == "flag" else "")
+        choices = {
+            ", stochastic": self.E_rounding == "stochastic",
+            ", flag bit": self.E_grid == "flag",
+            ", one a channel": self.E_scale == "per_channel",
+        }
+        return self.step_text() + "".join(text for text, chosen in choices.items() if chosen)
 
     def G_text(self) -> str:
         """Returns what happens to gradients in words, for tables."""
@@ -405,6 +419,7 @@ class Policy:
             clip=clip,
             stochastic=self.E_rounding == "stochastic",
             flag=self.E_grid == "flag",
+            per_channel=self.E_scale == "per_channel",
         )
 
 

@@ -137,7 +137,7 @@ def save(
             with whole.whole_folder(path) as temporary:
                 model.save(temporary / MODEL)
                 beside = _beside_weights(model, optimizer)
-                state = {name: _packed(variable) for name, variable in beside.items()}
+                state: dict[str, Any] = {name: _packed(one) for name, one in beside.items()}
                 np.savez(temporary / _STATE, **state)
                 (temporary / _ABOUT).write_text(json.dumps(about, indent=1))
         except OSError as error:
