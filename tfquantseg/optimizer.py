@@ -103,6 +103,9 @@ class IntegerSGD(keras.optimizers.Optimizer):
             self.add_variable_from_reference(v, name="velocity") if self.momentum else None
             for v in variables
         ]
+        for rule, velocity in zip(self._rules, self._velocities, strict=True):
+            if rule is not None and velocity is not None:
+                velocity.grid = rule.V  # so that checkpoints can pack it
         self._lost = [self.add_variable((), name=f"lost_{i}") for i in range(len(variables))]
         self._at_limit = [
             self.add_variable((), name=f"at_limit_{i}") for i in range(len(variables))

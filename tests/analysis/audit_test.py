@@ -77,6 +77,62 @@ def test_an_operand_tells_its_range() -> None:
     assert 0 < images.zeros < 0.02  # one pixel value in 256
 
 
+UNSIGNED = INTEGER.changed("A_sign=unsigned_after_relu")
+
+
+def test_unsigned_operands_are_8_bit_integers_too() -> None:
+    result = _audit(quantize(_network(), UNSIGNED))
+    assert result.ok, result.problems
+    bits = {(p.convolution, p.product): [o.bits_text for o in p.operands] for p in result.products}
+    assert bits["depthwise", "forward"] == ["u8", "8"]  # reads what follows first_relu
+    assert bits["transposed", "weight_gradient"] == ["8", "u8"]  # and second's own ReLU
+    assert bits["first", "forward"] == bits["second", "forward"] == ["8", "8"]  # image, no ReLU
+    read = {p.convolution: p for p in result.products if p.product == "forward"}
+    a = read["depthwise"].operands[0]
+    assert (a.least, a.most, a.unsigned) == (0.0, 255.0, True)
+    assert 0 < a.clipped < 0.02  # the largest value alone lies on 255, not all beyond 127
+    assert read["depthwise"].kernel == "DepthwiseConv2dNative"
+    # Own kernels take signed bytes: what is unsigned goes to TensorFlow's.
+    assert read["transposed"].kernel == "Conv2DBackpropInput"
+    assert "u8 x 8" in str(result) and result.to_json()["share_of_operands_within_8_bits"] == 1.0
+
+
+def test_an_error_with_a_flag_is_two_operands_of_8_bits() -> None:
+    result = _audit(quantize(_network(), INTEGER.changed("E_grid=flag")))
+    assert result.ok, result.problems
+    # One forward product each, and each backward product twice: of large steps, and of small ones.
+    assert len(result.products) == 4 * (1 + 2 * 2)
+    assert all(operand.bits <= 8 for product in result.products for operand in product.operands)
+    if kernels.ops():
+        dense = {p.kernel for p in result.products if p.convolution == "second"}
+        assert all(kernel.startswith("Tfquantseg") for kernel in dense)
+    second = next(e for e in result.to_json()["convolutions"] if e["name"] == "second")
+    for product in ("input_gradient", "weight_gradient"):
+        large, small = second[product], second[f"{product}_2"]
+        zeros = [entry["operands"][1]["zeros"] for entry in (large, small)]
+        assert sum(zeros) >= 1  # each value is in one of the two
+        assert min(zeros) < 1 and max(large["bits"]) == max(small["bits"]) == 8
+    assert "forward_2" not in second
+
+
+def test_errors_with_a_scale_a_channel_are_8_bit_operands() -> None:
+    result = _audit(quantize(_network(), INTEGER.changed("E_scale=per_channel")))
+    assert result.ok, result.problems
+    assert len(result.products) == 4 * 3
+    assert all(operand.bits <= 8 for product in result.products for operand in product.operands)
+
+
+def test_an_unsigned_operand_that_was_not_promised_is_seen() -> None:
+    model = quantize(_network(), UNSIGNED)
+    model.get_layer("transposed").A_unsigned = False  # as if a signed grid had been promised
+    result = _audit(model)
+    assert {problem.split(":")[0] for problem in result.problems} == {
+        "transposed, forward",
+        "transposed, weight_gradient",
+    }
+    assert "8 x 9 bits, promised 8 x 8" in result.problems[0]  # 255 in two's complement
+
+
 def test_paper_with_batch_norm_is_honest_about_the_wide_error() -> None:
     result = _audit(quantize(_network(), PAPER_FCN))
     assert result.ok, result.problems

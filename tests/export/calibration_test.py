@@ -6,9 +6,10 @@ import pytest
 
 from tests.export import every_operation
 from tfquantseg import preset, quantize
-from tfquantseg.export.calibration import PERCENTILE, calibrate
+from tfquantseg.export.calibration import calibrate
 from tfquantseg.export.freeze import freeze
 from tfquantseg.layers import QuantEdge, hold_scales
+from tfquantseg.numerics import PERCENTILE
 
 L = keras.layers
 

@@ -54,6 +54,18 @@ def test_an_honest_file(model: keras.Model, network: Network) -> None:
     assert [layer.name for layer in found.layers] == [one.output.name for one in network.operations]
 
 
+def test_a_file_of_unsigned_grids() -> None:
+    model = every_operation.trained(every_operation.UNSIGNED)
+    network = freeze(model, *every_operation.SIZE)
+    found = certify(network, model, write_tflite(network), every_operation.images(3))
+    assert found.problems == ()
+    as_json = found.as_json()
+    assert as_json["ok"] and as_json["weights_equal"] and as_json["twin_equal"]
+    # An average's ties round as the bytes' do: the graph finds the same integers.
+    (average,) = [layer for layer in found.layers if layer.name == "average"]
+    assert (average.most, average.share) == (0, 0.0)
+
+
 def test_one_weight_off_by_one_is_found(model: keras.Model, network: Network) -> None:
     weights = network.convolutions[1].weights.copy()
     weights.flat[5] += 1 if weights.flat[5] < 127 else -1

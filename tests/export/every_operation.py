@@ -38,8 +38,11 @@ def float_model() -> keras.Model:
     return keras.Model(image, x, name="every_operation")
 
 
-def trained() -> keras.Model:
-    """The model in INTEGER, its scales and statistics estimated, gammas of any sign among them."""
+UNSIGNED = "INTEGER A_sign=unsigned_after_relu"
+
+
+def trained(policy: str = "INTEGER") -> keras.Model:
+    """The model in a policy, its scales and statistics estimated, gammas of any sign among them."""
     keras.utils.set_random_seed(7)
     random = np.random.default_rng(7)
     model = float_model()
@@ -51,7 +54,7 @@ def trained() -> keras.Model:
             layer.beta.assign(random.normal(0, 0.5, layer.beta.shape))
         elif getattr(layer, "bias", None) is not None:
             layer.bias.assign(random.normal(0, 0.5, layer.bias.shape))
-    quantized = quantize(model, preset("INTEGER"))
+    quantized = quantize(model, preset(policy))
     for _ in range(4):
         quantized(random.integers(0, 256, (2, *SIZE, 3)).astype(np.float32), training=True)
     return quantized

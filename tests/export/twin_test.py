@@ -31,6 +31,12 @@ def _assert_equal(network: Network, images: list[np.ndarray]) -> None:
         np.testing.assert_array_equal(compute(network, image), logits)
 
 
+@pytest.fixture(scope="module")
+def unsigned() -> keras.Model:
+    """The same, what follows ReLU on unsigned grids."""
+    return every_operation.trained(every_operation.UNSIGNED)
+
+
 # Odd sizes meet every kind of padding and pools that reach over the border.
 @pytest.mark.parametrize("size", [(24, 32), (25, 37), (33, 30)])
 def test_every_operation_equals_the_reference_kernels(
@@ -39,6 +45,20 @@ def test_every_operation_equals_the_reference_kernels(
     _assert_equal(freeze(model, *size), every_operation.images(2, size))
 
 
+@pytest.mark.parametrize("size", [(24, 32), (25, 37), (33, 30)])
+def test_zero_points_of_unsigned_grids_equal_the_reference_kernels(
+    unsigned: keras.Model, size: tuple[int, int]
+) -> None:
+    network = freeze(unsigned, *size)
+    counted = {one.output.name: one.output.zero_point for one in network.operations}
+    # The concatenation ties what follows ReLU to a batch norm's output: that step is signed.
+    assert {name for name, zero_point in counted.items() if zero_point == -128} == {
+        "stem", "largest", "average", "dilated", "sum",
+    }  # fmt: skip
+    _assert_equal(network, every_operation.images(2, size))
+
+
+@pytest.mark.parametrize("policy", ["INTEGER", every_operation.UNSIGNED])
 @pytest.mark.parametrize(
     ("name", "arguments", "size"),
     [
@@ -48,11 +68,11 @@ def test_every_operation_equals_the_reference_kernels(
     ],
 )
 def test_the_models_equal_the_reference_kernels(
-    name: str, arguments: dict[str, int], size: tuple[int, int]
+    name: str, arguments: dict[str, int], size: tuple[int, int], policy: str
 ) -> None:
     keras.utils.set_random_seed(1)
     float_model = models.build(name, classes=5, **arguments)
-    quantized = quantize(float_model, preset("INTEGER"))
+    quantized = quantize(float_model, preset(policy))
     quantized(np.stack(every_operation.images(2, size)).astype(np.float32), training=True)
     _assert_equal(freeze(quantized, *size), every_operation.images(1, size))
 

@@ -10,6 +10,7 @@ import tensorflow as tf
 from tests.numerics import reference
 from tfquantseg.layers import Product, QuantEdge, hold_scales, set_evaluation_scales
 from tfquantseg.layers.edge import RUNNING_MOMENTUM
+from tfquantseg.numerics import scale_of
 from tfquantseg.policy import FLOAT, INTEGER, PAPER_FCN
 
 POLICIES = [INTEGER, PAPER_FCN]
@@ -73,6 +74,59 @@ def test_the_running_estimate_and_evaluation_on_it(policy):
     assert step.numpy() == expected_step
     assert np.max(np.abs(n)) == 127
     assert edge.running_scale.numpy() == got  # evaluation moves nothing
+
+
+@pytest.mark.parametrize("choice", ["percentile", "moments"])
+def test_a_smaller_scale_clips_what_lies_beyond_and_stops_its_error(choice):
+    policy = dataclasses.replace(INTEGER, A_scale=choice, E_rounding="nearest")
+    edge = QuantEdge(policy)
+    x = np.random.default_rng(0).standard_normal([4, 60, 60, 3]).astype(np.float32)
+    x[0, 0, 0, :2] = 50.0, -50.0  # beyond any such scale
+    scale = scale_of(tf.constant(x), choice).numpy()
+    assert 3 < scale < 9
+    with tf.GradientTape() as tape:
+        value = tf.constant(x)
+        tape.watch(value)
+        n, step = edge(value, training=True)
+        loss = tf.reduce_sum(Product()((n, step)))
+    expected, expected_step = on_scale(x, policy, scale)
+    np.testing.assert_array_equal(n, expected)
+    assert step.numpy() == expected_step
+    inside = np.abs(x) <= 127.5 * expected_step
+    assert not inside[0, 0, 0, 0] and not inside[0, 0, 0, 1] and inside.mean() > 0.999
+    np.testing.assert_array_equal(tape.gradient(loss, value), inside.astype(np.float32))
+    assert edge.running_scale.numpy() == scale  # and so a file's step is this one too
+
+
+@pytest.mark.parametrize("choice", ["max", "moments"])
+def test_what_is_not_negative_takes_an_unsigned_grid(choice):
+    policy = INTEGER.changed(f"A_sign=unsigned_after_relu A_scale={choice} E_rounding=nearest")
+    signed, edge = QuantEdge(policy), QuantEdge(policy, non_negative=True)
+    assert (signed.unsigned, edge.unsigned) == (False, True)
+    x = np.maximum(data(0, 3.0), 0)
+    x[0, 0, 0, 0] = 30.0  # moments clip it
+    scale = np.float32(scale_of(tf.constant(x), choice))
+    with tf.GradientTape() as tape:
+        value = tf.constant(x)
+        tape.watch(value)
+        n, step = edge(value, training=True)
+        loss = tf.reduce_sum(Product()((n, step)))
+    expected = reference.half_away(x / scale * np.float32(255))
+    np.testing.assert_array_equal(n, np.clip(expected, 0, 255))
+    assert step.numpy() == np.float32(np.float64(scale) / 255)
+    inside = x <= 255.5 * step.numpy()
+    assert inside.all() == (choice == "max")
+    np.testing.assert_array_equal(tape.gradient(loss, value), inside.astype(np.float32))
+    again = QuantEdge.from_config(edge.get_config())
+    assert again.unsigned and again.get_config() == edge.get_config()
+    assert "non_negative" not in signed.get_config()
+
+
+def test_of_tied_tensors_the_largest_scale_counts():
+    edge = QuantEdge(dataclasses.replace(INTEGER, A_scale="moments"), quantize_error=(True, True))
+    tensors = [tf.constant(data(0, 3.0)), tf.constant(data(1, 0.5))]
+    *_, step = edge(tensors, training=True)
+    assert step.numpy() == np.float32(np.float64(scale_of(tensors[0], "moments").numpy()) / 127)
 
 
 def test_an_edge_that_was_never_trained_uses_dynamic_scales():

@@ -129,3 +129,15 @@ def test_pooling_equals_keras(padding):
     np.testing.assert_array_equal(layer(n), keras.layers.MaxPooling2D(3, 2, padding=padding)(n))
     copy = LeanMaxPooling2D.from_config(layer.get_config())
     assert copy.pool_size == (3, 3) and copy.strides == (2, 2) and copy.name == "pool"
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_averages_of_unsigned_integers_round_as_a_device_s_bytes(mode):
+    """A device holds n as the byte n - 128, and rounds the average of bytes half away from 0."""
+    layer = RoundOnStep("half_away", centre=128)
+    n = np.array([0, 0.25, 0.5, 1.5, 127.5, 128.5, 200.5, 254.5, 255], np.float32)
+    rounded = MODES[mode](layer)(tf.constant(n))
+    np.testing.assert_array_equal(rounded, reference.half_away(n - 128) + 128)
+    assert rounded.numpy().tolist() == [0, 0, 0, 1, 127, 129, 201, 255, 255]
+    again = RoundOnStep.from_config(layer.get_config())
+    assert again.centre == 128 and "centre" not in RoundOnStep().get_config()

@@ -1,5 +1,6 @@
 """Where `tfquantseg.numerics.Convolution` quantizes its error, and what it refuses."""
 
+import dataclasses
 import re
 
 import numpy as np
@@ -108,6 +109,86 @@ def test_steps_per_channel_quantize_the_input_gradients_error_a_second_time(erro
     for (i, j), tap, (y, x) in reference.taps((5, 6), (3, 3), (1, 1), "SAME", (1, 1)):
         exact[:, y, x] += true[:, i, j] @ n_w[tap].T
     assert np.max(np.abs(got[1] - exact)) <= 9 * 4 * 127 * s_in / 2
+
+
+FLAG = dataclasses.replace(E2, flag=True)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("bits", [None, 8])
+def test_an_error_with_a_flag_is_multiplied_in_two_parts_of_8_bits(bits, mode):
+    n_a, n_w, error = operands()
+    error = error**3  # most are smaller than one step
+    s_w = np.array([0.0031, 0.9, 0.011, 0.00007], np.float32)
+    # With bits known, own kernels multiply the parts where there are some.
+    convolution = Convolution(
+        kind="conv2d", activation="relu", error=FLAG, A_bits=bits, W_bits=bits
+    )
+    passes = reference.products("conv2d", n_a, n_w, None)[0] > 0
+    got = backward(convolution, n_a, n_w, s_w.reshape(1, 1, 1, 4), error, mode)
+    masked = np.where(passes, error, 0)
+    for which, gradient, factor in ((1, got[1], s_w), (2, got[2], 1)):
+        n_e, s_e = (one.numpy() for one in FLAG.encode(tf.constant(masked * np.float32(factor))))
+        is_large = np.abs(n_e) >= 128
+        assert np.mean(is_large) > 0.05 and np.mean(~is_large & (n_e != 0)) > 0.05
+        large, small = (
+            reference.products("conv2d", n_a, n_w, part)[which].astype(np.float32)
+            for part in (np.where(is_large, n_e / 128, 0), np.where(is_large, 0, n_e))
+        )
+        scale = s_e if which == 1 else S_A * s_e
+        expected = large * np.float32(scale * 128) + small * np.float32(scale)
+        # XLA joins product and sum: one rounding less, of the larger of the two products.
+        slack = np.max(np.abs(expected)) * 2.0**-23 if mode == "xla" else 0
+        np.testing.assert_allclose(gradient, expected, rtol=0, atol=slack)
+
+
+def _shaped(kind: str, seed: int = 0):
+    """Integers of an input and a kernel of a kind, and an error of its output."""
+    rng = np.random.default_rng(seed)
+    kernel, channels = {
+        "conv2d": ([3, 3, 3, 4], 4),
+        "depthwise": ([3, 3, 3, 2], 6),
+        "transposed": ([3, 3, 4, 3], 4),
+    }[kind]
+    n_a = rng.integers(-127, 128, [2, 5, 6, 3]).astype(np.float32)
+    n_w = rng.integers(-127, 128, kernel).astype(np.float32)
+    error = rng.standard_normal([2, 5, 6, channels]).astype(np.float32)
+    return n_a, n_w, error * 10.0 ** rng.integers(-3, 3, channels).astype(np.float32)
+
+
+@pytest.mark.parametrize("bits", [None, 8])
+@pytest.mark.parametrize("per_channel_w", [False, True])
+@pytest.mark.parametrize("kind", ["conv2d", "depthwise", "transposed"])
+def test_an_error_with_a_step_a_channel(kind, per_channel_w, bits):
+    n_a, n_w, error = _shaped(kind)
+    channels = error.shape[-1]
+    s_w = np.full([channels], S_W)
+    if per_channel_w:
+        s_w = np.float32(2.0 ** np.random.default_rng(1).integers(-12, -3, channels))
+    grid = dataclasses.replace(E2, per_channel=True)
+    # With bits known, own kernels multiply where there are some.
+    convolution = Convolution(kind=kind, error=grid, A_bits=bits, W_bits=bits)
+    shape = {"conv2d": [channels], "depthwise": [3, 2], "transposed": [channels, 1]}[kind]
+    step = tf.constant(s_w.reshape(shape) if per_channel_w else S_W, tf.float32)
+    n_a_, n_w_, bias = (tf.constant(x) for x in (n_a, n_w, np.zeros(channels, np.float32)))
+    size = (5, 6) if kind == "transposed" else None
+    with tf.GradientTape() as tape:
+        tape.watch([n_a_, n_w_, bias])
+        pair = Quantized(n_a_, tf.constant(S_A)), Quantized(n_w_, step)
+        y = convolution(*pair, bias, size)
+    to_input, to_weight, to_bias = tape.gradient(y, [n_a_, n_w_, bias], output_gradients=error)
+
+    n_in, s_in = reference.scale_encoded(error * s_w, 8, E2.step, reference.half_away)
+    expected = reference.products(kind, n_a, n_w, n_in, size=size)[1].astype(np.float32) * s_in
+    np.testing.assert_array_equal(to_input, expected)
+    each = [
+        reference.scale_encoded(error[..., c], 8, E2.step, reference.half_away)
+        for c in range(channels)
+    ]
+    n_e, s_e = np.stack([n for n, _ in each], -1), np.array([s for _, s in each])
+    sums = reference.products(kind, n_a, n_w, n_e, size=size)[2].astype(np.float32)
+    np.testing.assert_array_equal(to_weight, sums * S_A * s_e.reshape(shape))
+    np.testing.assert_array_equal(to_bias, n_e.sum((0, 1, 2)).astype(np.float32) * s_e)
 
 
 @pytest.mark.parametrize("per_channel", [False, True])

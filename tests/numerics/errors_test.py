@@ -112,6 +112,46 @@ def test_encode_value(grid, error_grid, mode):
 
 
 @pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("error_grid", [None, E1], ids=repr)
+def test_a_value_that_is_clipped_has_no_error(error_grid, mode):
+    x, error = normal(0), normal(1)
+    step = np.float32(2.0**-7)  # a scale of 127/128: a third of normal values lie beyond
+    x.flat[:4] = np.array([127.5, -127.5, 127.75, -127.75]) * step
+    grid = Scaled(8, step="max/127")
+
+    def encode(x: tf.Tensor) -> Quantized:
+        return grid.encode(x, scale=tf.constant(127 * step))
+
+    def function(x: tf.Tensor) -> tf.Tensor:
+        return product(encode_value(x, encode, error_grid, within=127.5))
+
+    y, gradient = backward(function, x, error, mode)
+    assert np.array_equal(y.flat[:4], np.array([127, -127, 127, -127]) * step)
+    # Half a step beyond the last integer is rounding; beyond that, the clip has a derivative of 0.
+    masked = error * (np.abs(x) <= 127.5 * step)
+    assert masked.flat[0] and masked.flat[1] and not masked.flat[2] and not masked.flat[3]
+    assert 5 < np.count_nonzero(masked == 0) < 15
+    expected = masked if error_grid is None else scaled(masked, error_grid)
+    np.testing.assert_array_equal(gradient, expected)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("error_grid", [None, E1], ids=repr)
+def test_a_clip_hides_no_error_that_is_not_finite(error_grid, bad, mode):
+    x, error = normal(0), normal(1)
+    x[0, 0, 0], error[0, 0, 0] = 9.0, bad  # arrives where the value is clipped
+
+    def function(x: tf.Tensor) -> tf.Tensor:
+        grid = Scaled(8, step="max/127")
+        pair = encode_value(x, lambda x: grid.encode(x, scale=1.0), error_grid, within=127.5)
+        return product(pair)
+
+    _, gradient = backward(function, x, error, mode)
+    assert np.isnan(gradient).all()
+
+
+@pytest.mark.parametrize("mode", MODES)
 def test_errors_of_all_consumers_are_summed_before_they_are_quantized(mode):
     x, error = normal(3), normal(4)
 

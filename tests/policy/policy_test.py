@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tfquantseg.numerics import Scaled, Uniform
-from tfquantseg.policy import INTEGER, Policy, UpdateRule, preset, presets
+from tfquantseg.policy import ADDED, INTEGER, Policy, UpdateRule, preset, presets
 
 BITS = [field.name for field in dataclasses.fields(Policy) if field.name.startswith("k_")]
 WORDS = {
@@ -18,6 +18,10 @@ WORDS = {
     "E_rounding": ("nearest", "stochastic"),
     "rounding": ("half_up", "half_away", "half_even"),
     "scale": ("max", "power_of_two"),
+    "A_scale": ("max", "percentile", "moments"),
+    "E_scale": ("per_tensor", "per_channel"),
+    "E_grid": ("uniform", "flag"),
+    "A_sign": ("signed", "unsigned_after_relu"),
     "A_grid": ("scaled", "unit"),
     "E1_clip": ("1-D", "1"),
     "G_clip": ("1-D", "none"),
@@ -79,6 +83,55 @@ def test_a_choice_is_one_of_its_words(field):
     message = str(caught.value)
     for said in ("'INTEGER'", field, repr(wrong), *WORDS[field], f"mean {WORDS[field][-1]!r}?"):
         assert said in message
+
+
+def test_fields_of_before_an_idea_are_those_of_what_was_done_before():
+    fields = INTEGER.to_dict()
+    assert {name: fields.pop(name) for name in ADDED} == ADDED
+    assert Policy.from_dict(fields) == INTEGER
+
+
+@pytest.mark.parametrize(
+    ("choice", "said"),
+    [
+        ("percentile", "step max/127, max the 99.99th percentile, at"),
+        ("moments", "step max/127, max at most mean + 6 deviations, at"),
+    ],
+)
+def test_the_scale_of_activations_is_in_the_table(choice, said):
+    policy = INTEGER.changed(f"A_scale={choice}")
+    assert said in str(policy) and said not in str(INTEGER)
+    assert policy.A() == INTEGER.A()  # the grid is the same, what it is scaled by is not
+
+
+def test_errors_with_a_flag_bit():
+    policy = INTEGER.changed("E_grid=flag")
+    assert policy.E1() == policy.E2() == dataclasses.replace(INTEGER.E1(), flag=True)
+    assert "E2          8  step max/127, stochastic, flag bit, at conv_output" in str(policy)
+    assert policy.A() == INTEGER.A() and policy.G() == INTEGER.G()
+    with pytest.raises(ValueError, match="k_E2: with a flag bits must be from 2 to 12"):
+        policy.changed("k_E2=16")
+
+
+def test_errors_with_a_scale_a_channel():
+    policy = INTEGER.changed("E_scale=per_channel")
+    assert policy.E1() == policy.E2() == dataclasses.replace(INTEGER.E2(), per_channel=True)
+    assert "step max/127, stochastic, one a channel\n" in str(policy)
+    assert policy.A() == INTEGER.A() and policy.G() == INTEGER.G()
+
+
+def test_activations_are_unsigned_only_where_nothing_is_negative():
+    policy = INTEGER.changed("A_sign=unsigned_after_relu")
+    assert policy.A() == INTEGER.A() == INTEGER.A(non_negative=True)
+    assert policy.A(non_negative=True) == dataclasses.replace(INTEGER.A(), signed=False)
+    assert "step max/127, unsigned after ReLU, at every_tensor" in str(policy)
+    with pytest.raises(ValueError, match="A_sign 'unsigned_after_relu' with A_grid 'unit'"):
+        policy.changed("A_grid=unit")
+
+
+def test_a_grid_without_a_scale_takes_none():
+    with pytest.raises(ValueError, match="A_scale 'moments' with A_grid 'unit', whose step is"):
+        INTEGER.changed("A_grid=unit A_scale=moments")
 
 
 def test_a_word_that_resembles_none_has_no_suggestion():

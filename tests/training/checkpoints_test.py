@@ -12,7 +12,9 @@ import tensorflow as tf
 
 from tests.training.tiny import dropout_model
 from tfquantseg.optimizer import IntegerSGD
+from tfquantseg.policy import ADDED, FLOAT, INTEGER, Rules
 from tfquantseg.training import checkpoints
+from tfquantseg.transform import quantize
 
 CONFIG = {"seed": 0}
 
@@ -75,6 +77,49 @@ def test_going_on_equals_never_having_stopped(tmp_path: Path) -> None:
     assert not np.array_equal(model.weights[0].numpy(), again.weights[0].numpy())
 
 
+def _quantized() -> tuple[keras.Model, IntegerSGD]:
+    keras.utils.clear_session()
+    keras.utils.set_random_seed(0)
+    image = keras.Input((4, 4, 3))
+    x = keras.layers.Conv2D(3, 3, padding="same", activation="relu", name="first")(image)
+    x = keras.layers.Conv2D(3, 3, padding="same", name="second")(x)
+    model = quantize(keras.Model(image, x), Rules((("second", FLOAT), (".*", INTEGER))))
+    optimizer = IntegerSGD(2.0**-4, momentum=0.5)
+    optimizer.build(model.trainable_variables)
+    return model, optimizer
+
+
+def test_velocities_are_three_bytes_a_value_and_exact(tmp_path: Path) -> None:
+    model, optimizer = _quantized()
+    _train(model, optimizer, 2)
+    saved = checkpoints.save(tmp_path, model, optimizer, step=2, miou=None, config=CONFIG, keep=1)
+    with np.load(saved.path / "state.npz") as state:
+        stored = [state[name] for name in state.files]
+    # Kernel and bias of the layer on grids; those of the float layer are as they were.
+    assert [array.shape for array in stored if array.dtype == np.uint8] == [(3, 3, 3, 3, 3), (3, 3)]
+    assert [array.shape for array in stored if array.ndim == 4] == [(3, 3, 3, 3)]
+    again, its_optimizer = _quantized()
+    checkpoints.restore(saved, again, its_optimizer, CONFIG)
+    pairs = zip(_values(model, optimizer), _values(again, its_optimizer), strict=True)
+    assert all(a.tobytes() == b.tobytes() for a, b in pairs)
+    assert any(np.any(v.numpy()) for v in its_optimizer.variables if v.shape == (3, 3, 3, 3))
+
+
+def test_a_checkpoint_of_before_anything_was_packed_is_gone_on_with(tmp_path: Path) -> None:
+    model, optimizer = _quantized()
+    _train(model, optimizer, 2)
+    saved = checkpoints.save(tmp_path, model, optimizer, step=2, miou=None, config=CONFIG, keep=1)
+    with np.load(saved.path / "state.npz") as state:
+        names = state.files
+    values = [variable.numpy() for variable in optimizer.variables]
+    before = dict(zip([name for name in names if "optimizer" in name], values, strict=True))
+    np.savez(saved.path / "state.npz", **before)  # as it was written once
+    again, its_optimizer = _quantized()
+    checkpoints.restore(saved, again, its_optimizer, CONFIG)
+    pairs = zip(_values(model, optimizer), _values(again, its_optimizer), strict=True)
+    assert all(a.tobytes() == b.tobytes() for a, b in pairs)
+
+
 def test_what_is_saved_is_listed(tmp_path: Path) -> None:
     path = _save(tmp_path, 7, miou=0.25)
     assert path == tmp_path / "step_00000007"
@@ -135,6 +180,28 @@ def test_a_checkpoint_of_before_a_key_existed_is_gone_on_with(tmp_path: Path) ->
     checkpoints.restore(newest, *_built(), later)
     with pytest.raises(ValueError, match=r"config.class_balance is 0.0 there and 0.5 in this run"):
         checkpoints.restore(newest, *_built(), {**later, "class_balance": 0.5})
+
+
+def test_a_checkpoint_of_before_a_policy_had_a_field_is_gone_on_with(tmp_path: Path) -> None:
+    model, optimizer = _quantized()
+    saved = checkpoints.save(tmp_path, model, optimizer, step=1, miou=None, config=CONFIG, keep=1)
+    description = saved.path / "checkpoint.json"
+    about = json.loads(description.read_text())
+    policies = [
+        layer["config"]["policy"]
+        for layer in about["architecture"]["config"]["layers"]
+        if "policy" in layer["config"]
+    ]
+    assert len(policies) > 2
+    for policy in policies:
+        for field in ADDED:
+            del policy[field]
+    description.write_text(json.dumps(about))
+    checkpoints.restore(saved, *_quantized(), CONFIG)
+    policies[-1]["A_scale"] = "moments"
+    description.write_text(json.dumps(about))
+    with pytest.raises(ValueError, match=r"A_scale is 'moments' there and 'max' in this run"):
+        checkpoints.restore(saved, *_quantized(), CONFIG)
 
 
 def test_other_names_are_left_alone(tmp_path: Path) -> None:

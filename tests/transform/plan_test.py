@@ -233,3 +233,38 @@ def test_a_long_name_of_a_policy_keeps_the_columns() -> None:
     named = [line for line in lines if policy.name in line]
     assert len({line.index(policy.name) + len(policy.name) for line in named}) == 1
     assert lines[0].index("fused") == named[0].index(policy.name) + len(policy.name) + 1
+
+
+UNSIGNED = INTEGER.changed("A_sign=unsigned_after_relu")
+
+
+def _non_negative(body, policy=UNSIGNED) -> set[str]:
+    made = plan(network(body), policy)
+    return {edge.name for edge in made.edges if made.is_non_negative(edge)}
+
+
+def test_what_follows_relu_is_not_negative() -> None:
+    def body(x):
+        x = layers.ReLU(name="relu")(layers.BatchNormalization(name="bn")(conv(x, "one")))
+        pooled = layers.AveragePooling2D(2, name="average")(layers.MaxPooling2D(2)(x))
+        x = conv(pooled, "two", activation="relu6")
+        x = layers.Add(name="both")([x, pooled])  # of two that are not negative
+        mean = layers.GlobalAveragePooling2D(keepdims=True, name="mean")(x)
+        x = layers.Add(name="one_of_them")([x, conv(x, "three")])
+        return [conv(x, "logits"), conv(mean, "of_mean")]
+
+    assert {"relu_A", "two_A", "both_A", "mean_A"} <= _non_negative(body)
+    assert not _non_negative(body) & {"image_A", "three_A", "one_of_them_A", "logits_A"}
+
+
+def test_a_tie_is_unsigned_only_if_all_of_it_is() -> None:
+    def body(x):
+        one = conv(x, "one", activation="relu")
+        other = conv(x, "other", activation="linear" if one_is_signed else "relu")
+        return conv(layers.Concatenate(name="join")([one, other]), "logits")
+
+    one_is_signed = False
+    (tied,) = _non_negative(body)
+    assert tied in ("one_A", "other_A")
+    one_is_signed = True
+    assert _non_negative(body) == set()

@@ -19,7 +19,6 @@ from tfquantseg.layers import QuantConv2D, QuantConv2DTranspose, QuantDepthwiseC
 from tfquantseg.numerics import PRODUCTS
 
 FLOAT_BITS = 32
-_NONE = (FLOAT_BITS, FLOAT_BITS)
 
 _OPERANDS = {
     "Conv2D": (0, 1),
@@ -39,9 +38,12 @@ _LETTERS = {
 }
 _LEGEND = """\
 Operands: A activations, W weights, E errors, as the kernels of one training step received them.
-Bits: of the smallest integer that holds all values; 32 where a value is no integer.
+Bits: of the smallest integer that holds all values, with u an unsigned one; 32 where a value is no
+integer.
 Zeros, clipped: share of the values that are 0, and that lie on the last integer of their grid,
-where clipping would show."""
+where clipping would show.
+A product has a line for each kernel: two where the layer is called twice, or where its error is two
+integers of few bits each (E_grid="flag")."""
 _SCOPE = re.compile(rf"(?:^|/)([^/]+)/({'|'.join(PRODUCTS)})(?:_\d+)?/[^/]+$")
 _TAP = re.compile(
     r"(?:^|/)([^/]+(?:/(?:kernel|bias|gamma|beta))?)"
@@ -54,13 +56,14 @@ class Operand:
     """What one operand of one product held.
 
     Attributes:
-        bits: of the smallest two's-complement integer that holds all values; 32 where a value is
-            not an integer.
+        bits: of the smallest integer that holds all values, in two's complement, or unsigned where
+            the grid is; 32 where a value is not an integer.
         least: the smallest value.
         most: the largest value.
         zeros: share of the values that are zero.
         clipped: share of the values on the last integer that the promised bits hold, where
             clipping shows.
+        unsigned: whether the integers lie on an unsigned grid, and none is negative.
     """
 
     bits: int
@@ -68,6 +71,28 @@ class Operand:
     most: float
     zeros: float
     clipped: float
+    unsigned: bool = False
+
+    @property
+    def bits_text(self) -> str:
+        """The bits for tables, "u8" for those of unsigned integers."""
+        return f"{'u' if self.unsigned else ''}{self.bits}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Promise:
+    """What a layer's policy promises of an operand: at most so many bits, of which kind."""
+
+    bits: int
+    unsigned: bool = False
+
+    @property
+    def last(self) -> float:
+        """The last integer of the grid."""
+        return 2.0 ** (self.bits if self.unsigned else self.bits - 1) - 1
+
+
+_NONE = (Promise(FLOAT_BITS), Promise(FLOAT_BITS))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,7 +146,8 @@ class Audit:
         by_name: dict[str, dict[str, Any]] = {}
         for product in self.products:
             entry = by_name.setdefault(product.convolution, {"name": product.convolution})
-            entry[product.product] = {
+            times = 1 + sum(key.startswith(product.product) for key in entry)
+            entry[product.product + (f"_{times}" if times > 1 else "")] = {
                 "bits": [operand.bits for operand in product.operands],
                 "promised": list(product.promised),
                 "kernel": product.kernel,
@@ -150,7 +176,7 @@ class Audit:
                     p.convolution,
                     p.product,
                     " x ".join(p.letters),
-                    f"{a.bits} x {b.bits}",
+                    f"{a.bits_text} x {b.bits_text}",
                     f"{a.least:.4g}..{a.most:.4g}",
                     f"{b.least:.4g}..{b.most:.4g}",
                     f"{a.zeros:.0%} {b.zeros:.0%}",
@@ -229,8 +255,8 @@ def _audit(
         found.extend(_identity(kernel, model) for kernel in found_kernels)
         statistics = [
             [
-                _statistics(kernel.inputs[i], bits)
-                for i, bits in zip(_OPERANDS[kernel.type], promises.get(one, _NONE), strict=True)
+                _statistics(kernel.inputs[i], promise.last)
+                for i, promise in zip(_OPERANDS[kernel.type], promises.get(one, _NONE), strict=True)
             ]
             for kernel, one in zip(found_kernels, found, strict=True)
         ]
@@ -238,13 +264,7 @@ def _audit(
 
     statistics, values = step(tf.convert_to_tensor(images), tf.convert_to_tensor(labels))
     products = tuple(
-        Product(
-            *one,
-            kernel=kernel.type,
-            letters=_letters(model, *one),
-            operands=(_operand(*both[0]), _operand(*both[1])),
-            promised=promises.get(one, _NONE),
-        )
+        _product(kernel, one, both, _letters(model, *one), promises.get(one, _NONE))
         for kernel, one, both in zip(found_kernels, found, statistics, strict=True)
     )
     taps: dict[str, dict[str, np.ndarray]] = {}
@@ -263,12 +283,26 @@ def _kernels(graph: tf.Graph) -> list[tf.Operation]:
     return list(found.values())
 
 
-def _statistics(x: tf.Tensor, bits: int) -> tuple[tf.Tensor, ...]:
+def _product(
+    kernel: tf.Operation,
+    identity: tuple[str, str],
+    statistics: Any,
+    letters: tuple[str, str],
+    promised: tuple[Promise, Promise],
+) -> Product:
+    first, second = (
+        _operand(*held, unsigned=promise.unsigned)
+        for held, promise in zip(statistics, promised, strict=True)
+    )
+    bits = promised[0].bits, promised[1].bits
+    return Product(*identity, kernel.type, letters, (first, second), bits)
+
+
+def _statistics(x: tf.Tensor, last: float) -> tuple[tf.Tensor, ...]:
     def share(flags: tf.Tensor) -> tf.Tensor:
         return tf.reduce_mean(tf.cast(flags, tf.float32))
 
     x = tf.cast(x, tf.float32)  # own kernels receive int8
-    last = 2.0 ** (bits - 1) - 1
     integer = tf.reduce_all(tf.floor(x) == x)
     return (
         integer,
@@ -280,28 +314,39 @@ def _statistics(x: tf.Tensor, bits: int) -> tuple[tf.Tensor, ...]:
 
 
 def _operand(
-    integer: tf.Tensor, least: tf.Tensor, most: tf.Tensor, zeros: tf.Tensor, clipped: tf.Tensor
+    integer: tf.Tensor,
+    least: tf.Tensor,
+    most: tf.Tensor,
+    zeros: tf.Tensor,
+    clipped: tf.Tensor,
+    *,
+    unsigned: bool,
 ) -> Operand:
     low, high, bits = float(least), float(most), FLOAT_BITS
+    unsigned = unsigned and low >= 0
     if bool(integer) and np.isfinite([low, high]).all():
         bits = 1
-        while not (-(2 ** (bits - 1)) <= low and high <= 2 ** (bits - 1) - 1):
+        while not (-(2 ** (bits - 1)) <= low and high <= Promise(bits, unsigned).last):
             bits += 1
-    return Operand(min(bits, FLOAT_BITS), low, high, float(zeros), float(clipped))
+    return Operand(min(bits, FLOAT_BITS), low, high, float(zeros), float(clipped), unsigned)
 
 
-def _promises(model: keras.Model) -> dict[tuple[str, str], tuple[int, int]]:
-    """Returns, by layer and product, the bits that a policy promises of the kernel's operands."""
-    promises: dict[tuple[str, str], tuple[int, int]] = {}
+def _promises(model: keras.Model) -> dict[tuple[str, str], tuple[Promise, Promise]]:
+    """Returns, by layer and product, what a policy promises of the kernel's operands."""
+    promises: dict[tuple[str, str], tuple[Promise, Promise]] = {}
     for layer in model.layers:
         if not isinstance(layer, QuantConv2D | QuantDepthwiseConv2D | QuantConv2DTranspose):
             continue
         policy = layer.policy
         error_bits = {"E1": policy.k_E1, "E2": policy.k_E2, "none": None}[layer.error_grid]
-        bits = {"A": policy.k_A, "W": policy.k_W, "E": error_bits}
+        promise = {
+            "A": Promise(policy.k_A or FLOAT_BITS, layer.A_unsigned),
+            "W": Promise(policy.k_W or FLOAT_BITS),
+            "E": Promise(error_bits or FLOAT_BITS),
+        }
         for product in PRODUCTS:
             first, second = _letters(model, layer.name, product)
-            promises[layer.name, product] = bits[first] or FLOAT_BITS, bits[second] or FLOAT_BITS
+            promises[layer.name, product] = promise[first], promise[second]
     return promises
 
 
@@ -340,7 +385,7 @@ def _problems(products: tuple[Product, ...], promises: Mapping[tuple[str, str], 
     problems = []
     for product in products:
         if not product.kept:
-            received = " x ".join(str(operand.bits) for operand in product.operands)
+            received = " x ".join(operand.bits_text for operand in product.operands)
             promised = " x ".join(str(bits) for bits in product.promised)
             problems.append(
                 f"{product.convolution}, {product.product}: {received} bits, promised {promised}."

@@ -84,8 +84,9 @@ def freeze_steps(
         FloatingPointError: See `tfquantseg.training.fine_tuning.fine_tune`.
     """
     from tfquantseg.analysis.certificate_page import Frozen
-    from tfquantseg.export.calibration import PERCENTILE, calibrate
+    from tfquantseg.export.calibration import calibrate
     from tfquantseg.layers import hold_scales
+    from tfquantseg.numerics import PERCENTILE
     from tfquantseg.training import parts
     from tfquantseg.training.bar import Count
     from tfquantseg.training.fine_tuning import fine_tune

@@ -1,8 +1,8 @@
 """Calibration: the scale of every activation, measured on images in place of training's estimate.
 
 Each `QuantEdge` is asked what it receives in evaluation, image by image, while every edge before it
-takes that image's own scale, so that nothing it sees has been clipped. Tensors that share one step
-are measured as one.
+takes that image's own scale, so that nothing it sees has been clipped, but by a policy's
+``A_scale``. Tensors that share one step are measured as one.
 
     max           scale = max|A| over all images
     percentile    scale = the least s with |A| <= s for 99.99 % of the elements of all images
@@ -15,11 +15,9 @@ import keras
 import numpy as np
 
 from tfquantseg.layers import QuantEdge, set_evaluation_scales
+from tfquantseg.numerics import PERCENTILE
 
 Method = Literal["max", "percentile"]
-
-PERCENTILE = 99.99
-"""One element in 10,000 is clipped: of 127 steps, those that the rarest values alone would take."""
 
 _BINS = 2**14  # of a histogram of |A|: 129 in one of 127 steps
 

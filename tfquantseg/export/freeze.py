@@ -7,6 +7,7 @@ What training computed on real values in between (sums, batch norm, ReLU) become
 operation with the step of the edge behind it (`fold`).
 """
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -82,11 +83,15 @@ def integers_of(model: keras.Model, network: Network) -> Callable[[np.ndarray], 
     """
     freezer = _Freezer(model, network.image.shape[:2])
     freezer.network()
-    graph = keras.Model(model.inputs, [freezer.integers(), model.outputs])
+    tensors, zero_points = freezer.integers()
+    graph = keras.Model(model.inputs, [tensors, model.outputs])
 
     def integers(image: np.ndarray) -> dict[str, Any]:
         held, (logits,) = graph([image[np.newaxis].astype(np.float32)], training=False)
-        found = {name: values[0].numpy().astype(np.int8) for name, values in held.items()}
+        found = {
+            name: (values[0].numpy() + zero_points[name]).astype(np.int8)
+            for name, values in held.items()
+        }
         if network.gives_classes:
             found[network.output.name] = tf.argmax(logits[0], -1, tf.int32).numpy()
         return found
@@ -126,13 +131,10 @@ class _Freezer:
             self._model.name, self._image, tuple(self._operations), ends[0].tensor, self._edges
         )
 
-    def integers(self) -> dict[str, Any]:
-        """The model's symbolic tensors of integers, by the name of the network's tensor."""
-        return {
-            known.tensor.name: tensor
-            for tensor, known in self._tensors
-            if isinstance(known, Integers)
-        }
+    def integers(self) -> tuple[dict[str, Any], dict[str, int]]:
+        """The model's symbolic integers, and their zero points, by the network's names."""
+        held = [(known.tensor, t) for t, known in self._tensors if isinstance(known, Integers)]
+        return {one.name: t for one, t in held}, {one.name: one.zero_point for one, _ in held}
 
     def _make(self, operation: Any, values: list[Any]) -> tuple[Any, ...]:
         """Returns what the outputs of one call are."""
@@ -186,7 +188,7 @@ class _Freezer:
                 f"{edge.name!r} has no scale: the model was not trained, or trained elsewhere. "
                 "Train it, or give it the images of a few training steps."
             )
-        grid = policy.A()
+        grid = policy.A(non_negative=edge.non_negative)
         assert grid is not None
         return float(grid.encode(tf.zeros([1]), scale=tf.constant(scale, tf.float32)).step)
 
@@ -202,7 +204,7 @@ class _Freezer:
         if isinstance(value, Value):
             shape, name = value.tensor.shape, edge.name
             value = Real(name, Requantize, (value.tensor,), shape, {"activation": "linear"})
-        return self._add(value.on(self._named(value.name), step))
+        return self._add(value.on(self._named(value.name), step, -128 if edge.unsigned else 0))
 
     def _named(self, name: str) -> str:
         """A name that no tensor has yet."""
@@ -225,7 +227,8 @@ class _Freezer:
     def _kept(
         self, operation: Any, made: type[Operation], tensor: Tensor, sides: Sides, **fields: Any
     ) -> Integers:
-        output = Tensor(self._named(operation.name), (*sides, tensor.shape[2]), tensor.step)
+        shape = (*sides, tensor.shape[2])
+        output = dataclasses.replace(tensor, name=self._named(operation.name), shape=shape)
         return Integers(self._add(made(inputs=(tensor,), output=output, **fields)))
 
     def _pooled(self, operation: Any, values: list[Any]) -> Integers:
@@ -277,7 +280,7 @@ class _Freezer:
             raise no_form(operation, "joins along another axis than the channels")
         channels = sum(tensor.shape[2] for tensor in tensors)
         shape = (*tensors[0].shape[:2], channels)
-        output = Tensor(self._named(operation.name), shape, tensors[0].step)
+        output = dataclasses.replace(tensors[0], name=self._named(operation.name), shape=shape)
         return Integers(self._add(Concatenate(inputs=tensors, output=output)))
 
     def _same(self, operation: Any, values: list[Any]) -> Any:

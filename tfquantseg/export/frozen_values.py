@@ -52,9 +52,10 @@ class Real:
     shape: Shape
     fields: dict[str, Any]
 
-    def on(self, name: str, step: float) -> Operation:
-        """Returns the operation, its output on a step."""
-        return self.kind(inputs=self.inputs, output=Tensor(name, self.shape, step), **self.fields)
+    def on(self, name: str, step: float, zero_point: int) -> Operation:
+        """Returns the operation, its output on a step, counted from a zero point."""
+        output = Tensor(name, self.shape, step, zero_point)
+        return self.kind(inputs=self.inputs, output=output, **self.fields)
 
 
 def expect(value: Any, kind: Any, name: str) -> Any:

@@ -3,7 +3,8 @@
 `freeze` makes one of a trained model; `twin` computes it in NumPy; `tflite` writes it as a file.
 All three know it by these values alone, so that what a file must compute is defined in one place.
 
-Every tensor holds the integers -128..127 of a real tensor ``integers * step``; zero points are 0.
+Every tensor holds bytes q of -128..127 that stand for ``(q - zero_point) * step``. Zero points are
+0, and q the integer n of training; of an unsigned grid -128, and q = n - 128 with n of 0..255.
 The batch is 1 and left out of shapes, which are (height, width, channels).
 """
 
@@ -30,11 +31,13 @@ class Tensor:
         name: of the layer whose output it is; unique in its network.
         shape: height, width and channels.
         step: the real value of one integer step, a positive float32 value.
+        zero_point: the byte that stands for 0: 0, or -128 of an unsigned grid.
     """
 
     name: str
     shape: Shape
     step: float
+    zero_point: int = 0
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
@@ -296,18 +299,19 @@ def along_channels(kind: str, weights: np.ndarray, values: np.ndarray) -> np.nda
     return values[:, np.newaxis] if kind == "transposed" else values
 
 
-def clamp(activation: Activation, step: float) -> tuple[int, int]:
-    """Returns the least and the largest integer that an activation leaves, as TFLite does.
+def clamp(activation: Activation, output: Tensor) -> tuple[int, int]:
+    """Returns the least and the largest integer n that an activation leaves, as TFLite does.
 
     Args:
         activation: "linear", "relu" or "relu6".
-        step: of the activation's output, a float32 value.
+        output: what it makes.
     """
+    least, most = -128 - output.zero_point, 127 - output.zero_point
     if activation == "linear":
-        return -128, 127
+        return least, most
     if activation == "relu":
-        return 0, 127
-    return 0, min(127, math.floor(float(np.float32(6.0) / np.float32(step)) + 0.5))
+        return 0, most
+    return 0, min(most, math.floor(float(np.float32(6.0) / np.float32(output.step)) + 0.5))
 
 
 def same_padding(size: int, window: int, stride: int, dilation: int = 1) -> tuple[int, int]:

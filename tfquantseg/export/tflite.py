@@ -1,8 +1,8 @@
 """Writes a frozen network as a full-int8 `.tflite`, operation by operation.
 
 Every weight is written as the integer that the network holds, every step as its float32 value, all
-zero points as 0 (128 where the input is uint8). No converter stands in between that could fuse,
-fold or recalibrate anything: docs/design/export.md says why.
+zero points as 0 (128 where the input is uint8, -128 where a grid is unsigned). No converter stands
+in between that could fuse, fold or recalibrate anything: docs/design/export.md says why.
 """
 
 import json
@@ -139,7 +139,11 @@ class _Writer:
 
     def _activations(self, tensor: Tensor) -> int:
         index = self._tensor(
-            tensor.name, (1, *tensor.shape), schema.TensorType.INT8, steps=[tensor.step]
+            tensor.name,
+            (1, *tensor.shape),
+            schema.TensorType.INT8,
+            steps=[tensor.step],
+            zero_point=tensor.zero_point,
         )
         self._index[tensor.name] = index
         return index

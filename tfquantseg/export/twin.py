@@ -1,6 +1,8 @@
 """The twin: what a file must compute, in integers only, readable and slow.
 
-Each operation is computed as LiteRT's reference kernel computes it. Sums of products are taken in
+Each operation is computed as LiteRT's reference kernel computes it. Kernels count bytes from their
+zero points before they multiply or add, but average and resize them as they are: that matters to
+how ties round. Sums of products are taken in
 float64, whose 53 bits hold every integer that occurs: a kernel of 4,608 taps sums to 2**26.
 """
 
@@ -82,7 +84,11 @@ def operate(operation: Operation, inputs: list[np.ndarray]) -> np.ndarray:
     Returns:
         int8, of the shape of `operation.output`; of an `ArgMax` int32 [H, W].
     """
-    made = _KERNELS[type(operation)](operation, *(one.astype(np.int64) for one in inputs))
+    counted = (
+        one.astype(np.int64) - tensor.zero_point
+        for one, tensor in zip(inputs, operation.inputs, strict=True)
+    )
+    made = _KERNELS[type(operation)](operation, *counted) + operation.output.zero_point
     return made.astype(np.int32 if isinstance(operation, ArgMax) else np.int8)
 
 
@@ -187,7 +193,7 @@ def _mean(operation: Mean, x: Integers) -> Integers:
     count = x.shape[0] * x.shape[1]
     factor = np.float64(operation.inputs[0].step) / np.float64(operation.output.step)
     sums = x.sum((0, 1), keepdims=True)
-    return np.clip(averaged(sums, float(factor), count), -128, 127)
+    return np.clip(averaged(sums, float(factor), count), *clamp("linear", operation.output))
 
 
 def _concatenate(operation: Concatenate, *inputs: Integers) -> Integers:
@@ -199,10 +205,12 @@ def _pool(operation: Pool, x: Integers) -> Integers:
     if operation.kind == "max":
         seen = _windows(operation, x, operation.size, (1, 1), -128)
         return np.max([window for *_, window in seen], axis=0)
+    zero_point = operation.output.zero_point
+    x = x + zero_point
     sums = sum(window for *_, window in _windows(operation, x, operation.size, (1, 1), 0))
     ones = np.ones((*x.shape[:2], 1), np.int64)
     counts = sum(window for *_, window in _windows(operation, ones, operation.size, (1, 1), 0))
-    return np.sign(sums) * ((np.abs(sums) + counts // 2) // counts)
+    return np.sign(sums) * ((np.abs(sums) + counts // 2) // counts) - zero_point
 
 
 def _resize(operation: Resize, x: Integers) -> Integers:
@@ -211,6 +219,7 @@ def _resize(operation: Resize, x: Integers) -> Integers:
         return x[_nearest(height, rows)][:, _nearest(width, columns)]
     above, below, down = _neighbours(height, rows)
     left, right, across = _neighbours(width, columns)
+    x = x + operation.output.zero_point
     down, across = down[:, np.newaxis, np.newaxis], across[np.newaxis, :, np.newaxis]
     one = 1 << _RATIO_BITS
     mixed = (
@@ -220,7 +229,8 @@ def _resize(operation: Resize, x: Integers) -> Integers:
         + x[below][:, right] * down * across
     )
     half = 1 << (2 * _RATIO_BITS - 1)
-    return _towards_zero(mixed + np.where(mixed > 0, half, -half), 2 * _RATIO_BITS)
+    rounded = _towards_zero(mixed + np.where(mixed > 0, half, -half), 2 * _RATIO_BITS)
+    return rounded - operation.output.zero_point
 
 
 def _neighbours(length: int, wanted: int) -> tuple[Integers, Integers, Integers]:
@@ -259,7 +269,7 @@ def _largest(operation: ArgMax, x: Integers) -> Integers:
 
 
 def _clamped(x: Integers, operation: Convolution | Add | Requantize) -> Integers:
-    return np.clip(x, *clamp(operation.activation, operation.output.step))
+    return np.clip(x, *clamp(operation.activation, operation.output))
 
 
 def _towards_zero(x: Integers, bits: int) -> Integers:

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfquantseg.layers.masters import PackedMasters
 from tfquantseg.numerics import (
     Uniform,
     normalize,
@@ -18,7 +19,7 @@ from tfquantseg.policy import Policy
 
 
 @keras.saving.register_keras_serializable("tfquantseg")
-class BatchNorm(keras.layers.Layer):
+class BatchNorm(PackedMasters):
     r"""Batch norm over the last axis.
 
     $$\hat x = (x - \mu_q) / (\sigma_q + \epsilon), \quad y = \gamma_q \hat x_q + \beta_q$$

@@ -8,13 +8,14 @@ from typing import Any, Literal
 import keras
 import tensorflow as tf
 
+from tfquantseg.layers.masters import PackedMasters
 from tfquantseg.numerics import Convolution, Quantized, encode_value, quantize_gradient
 from tfquantseg.policy import Policy
 
 ErrorGrid = Literal["E1", "E2", "none"]
 
 
-class _QuantConvolution(keras.layers.Layer):
+class _QuantConvolution(PackedMasters):
     """What the three kinds share.
 
     Call arguments:
@@ -30,6 +31,7 @@ class _QuantConvolution(keras.layers.Layer):
         error_grid: which grid the error at the output takes: "E1" at the activation, "E2" at the
             convolution's output, or "none", which leaves it float32.
         A_bits: bits that hold every integer of the input, None if they are not known.
+        A_unsigned: whether the input's integers lie on an unsigned grid, 0..2**k_A - 1.
     """
 
     kind: Literal["conv2d", "depthwise", "transposed"]
@@ -49,6 +51,7 @@ class _QuantConvolution(keras.layers.Layer):
         bias_limit: float = 1.0,
         error_grid: ErrorGrid = "E2",
         A_bits: int | None = None,
+        A_unsigned: bool = False,
         **kwargs: Any,
     ) -> None:
         """Builds the layer of a policy (or of its fields, as a saved file gives them)."""
@@ -73,6 +76,7 @@ class _QuantConvolution(keras.layers.Layer):
         self.bias_limit = bias_limit
         self.error_grid = error_grid
         self.A_bits = A_bits
+        self.A_unsigned = A_unsigned
         error = {"E1": self.policy.E1(), "E2": self.policy.E2(), "none": None}[error_grid]
         self.convolution = Convolution(
             kind=self.kind,
@@ -165,7 +169,7 @@ class _QuantConvolution(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Returns what a file needs to build the layer again."""
-        return {
+        config = {
             **super().get_config(),
             "policy": self.policy.to_dict(),
             "kernel_shape": self.kernel_shape,
@@ -179,6 +183,8 @@ class _QuantConvolution(keras.layers.Layer):
             "error_grid": self.error_grid,
             "A_bits": self.A_bits,
         }
+        # Left out where it is False, as it is in files of before there was a choice.
+        return {**config, "A_unsigned": True} if self.A_unsigned else config
 
 
 @keras.saving.register_keras_serializable("tfquantseg")

@@ -10,8 +10,8 @@ import tensorflow as tf
 from tfquantseg.numerics import (
     Quantized,
     encode_value,
-    largest_magnitude,
     product,
+    scale_of,
     tap_rounding,
 )
 from tfquantseg.policy import Policy
@@ -28,9 +28,13 @@ class QuantEdge(keras.layers.Layer):
 
     ``A_q = SQ(A, k_A)`` (Eq 15) and backward ``E1_q = SQ(E1, k_E1)`` (Eq 16), the error summed
     over all consumers before it is quantized. While training the scale is max|A| of the batch,
-    over all tensors that are tied; a running estimate of it is kept for evaluation, which uses
-    "running" scales, or "dynamic" ones if `set_evaluation_scales` says so (or if nothing has
-    been estimated yet). `hold_scales` makes training use the estimate too, which then stays.
+    or the smaller one that the policy's ``A_scale`` names, of all tensors that are tied the
+    largest; a running estimate of it is kept for evaluation, which uses "running" scales, or
+    "dynamic" ones if `set_evaluation_scales` says so (or if nothing has been estimated yet).
+    `hold_scales` makes training use the estimate too, which then stays.
+
+    Where ``A_scale`` clips, a value more than half a step beyond the last integer gets no error:
+    its quantized value does not change with it.
 
     Call arguments:
         x: a float32 tensor or, for a tied edge, a list of them.
@@ -44,6 +48,8 @@ class QuantEdge(keras.layers.Layer):
         quantize_error: of each tensor, whether E1 is quantized here; False where the convolution
             before the edge quantizes the very same error itself.
         fixed_scale: the constant scale of an input that lies on a grid; None elsewhere.
+        non_negative: whether no tensor holds values below zero, so that a policy may take an
+            unsigned grid for them.
         evaluation_scales: "running" or "dynamic".
         held: whether training uses the running estimate as it is.
     """
@@ -54,6 +60,7 @@ class QuantEdge(keras.layers.Layer):
         *,
         quantize_error: Sequence[bool] = (True,),
         fixed_scale: float | None = None,
+        non_negative: bool = False,
         **kwargs: Any,
     ) -> None:
         """Builds the edge of a policy (or of its fields, as a saved file gives them)."""
@@ -63,10 +70,16 @@ class QuantEdge(keras.layers.Layer):
         self.fixed_scale = fixed_scale
         self.evaluation_scales: Scales = "running"
         self.held = False
-        self._A = self.policy.A()
+        self.non_negative = non_negative
+        self._A = self.policy.A(non_negative=non_negative)
+
+    @property
+    def unsigned(self) -> bool:
+        """Whether the integers are 0..2**k - 1."""
+        return self._A is not None and not self._A.signed
 
     def build(self, input_shape: Any) -> None:
-        """Makes the running estimate of max|A|."""
+        """Makes the running estimate of the scale."""
         if self.fixed_scale is None:
             self.running_scale = self.add_weight(
                 shape=(),
@@ -92,7 +105,7 @@ class QuantEdge(keras.layers.Layer):
             return pair if self._A is None else tap_rounding(value, pair, self.name, "A")
 
         pairs = [
-            encode_value(tensor, encode, error if here else None, self.name)
+            encode_value(tensor, encode, error if here else None, self.name, self._within())
             for tensor, here in zip(tensors, self.quantize_error, strict=True)
         ]
         return (*(pair.integers for pair in pairs), pairs[0].step)
@@ -112,12 +125,17 @@ class QuantEdge(keras.layers.Layer):
             return Quantized(tf.where(tf.math.is_finite(x), integers, float("nan")), step)
         return self._A.encode(x, scale=scale)
 
+    def _within(self) -> float | None:
+        """How many steps from zero a value passes its error on; None where all do."""
+        clips = self.policy.A_scale != "max" and self.fixed_scale is None
+        return self._A.most + 0.5 if clips and self._A is not None else None
+
     def _scale(self, tensors: list[tf.Tensor], training: bool) -> tf.Tensor:
         if self.fixed_scale is not None or self._A is None:
             return tf.constant(0.0)
-        dynamic = largest_magnitude(tensors[0])
+        dynamic = scale_of(tensors[0], self.policy.A_scale)
         for tensor in tensors[1:]:
-            dynamic = tf.maximum(dynamic, largest_magnitude(tensor))
+            dynamic = tf.maximum(dynamic, scale_of(tensor, self.policy.A_scale))
         dynamic = tf.stop_gradient(dynamic)
         running = tf.convert_to_tensor(self.running_scale)
         if training and not self.held:
@@ -132,12 +150,14 @@ class QuantEdge(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Returns what a file needs to build the edge again."""
-        return {
+        config = {
             **super().get_config(),
             "policy": self.policy.to_dict(),
             "quantize_error": self.quantize_error,
             "fixed_scale": self.fixed_scale,
         }
+        # Left out where it is False, as it is in files of before there was a choice.
+        return {**config, "non_negative": True} if self.non_negative else config
 
 
 @keras.saving.register_keras_serializable("tfquantseg")

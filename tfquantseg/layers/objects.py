@@ -64,6 +64,8 @@ def _edge(layer: QuantEdge) -> Iterator[Row]:
     step = policy.A_text()
     if policy.A_grid == "scaled":
         step += " of the batch; a running estimate in evaluation"
+    if layer.unsigned:
+        step += ", unsigned"
     if layer.fixed_scale is not None:
         step = f"step {layer.fixed_scale / 128:g}"
     yield layer.name, "A", policy.k_A, step

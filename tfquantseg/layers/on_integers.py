@@ -28,9 +28,11 @@ class RoundOnStep(keras.layers.Layer):
 
     Attributes:
         rounding: "half_up", "half_away" or "half_even".
+        centre: the integer that "half_away" rounds away from: 0, or of an unsigned grid the 128
+            that a device's byte counts from.
     """
 
-    def __init__(self, rounding: str = "half_away", **kwargs: Any) -> None:
+    def __init__(self, rounding: str = "half_away", centre: int = 0, **kwargs: Any) -> None:
         """Builds the layer."""
         super().__init__(**kwargs)
         if rounding not in _ROUNDINGS:
@@ -39,10 +41,14 @@ class RoundOnStep(keras.layers.Layer):
                 f"received {rounding!r}."
             )
         self.rounding = rounding
+        self.centre = centre
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
         """Returns the nearest integers."""
-        return round_on_step(x, _ROUNDINGS[self.rounding])
+        rounded = _ROUNDINGS[self.rounding]
+        if not self.centre:
+            return round_on_step(x, rounded)
+        return round_on_step(x, lambda x: rounded(x - self.centre) + self.centre)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """Returns the input's shape."""
@@ -50,7 +56,9 @@ class RoundOnStep(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Returns what a file needs to build the layer again."""
-        return {**super().get_config(), "rounding": self.rounding}
+        config = {**super().get_config(), "rounding": self.rounding}
+        # Left out where it is 0, as it is in files of before there was a choice.
+        return {**config, "centre": self.centre} if self.centre else config
 
 
 @keras.saving.register_keras_serializable("tfquantseg")

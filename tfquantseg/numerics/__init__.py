@@ -29,10 +29,14 @@ from tfquantseg.numerics.grids import (
     round_stochastic,
 )
 from tfquantseg.numerics.pooling import max_pool
+from tfquantseg.numerics.packing import pack, pack24, unpack, unpack24
+from tfquantseg.numerics.scales import DEVIATIONS, PERCENTILE, ScaleOf, scale_of
 from tfquantseg.numerics.taps import tap, tap_rounding, tapped_roundings
 from tfquantseg.numerics.updates import Counts, encode_gradient, poisoned, update_weight
 
 __all__ = [
+    "DEVIATIONS",
+    "PERCENTILE",
     "PRODUCTS",
     "Clip",
     "Convolution",
@@ -41,6 +45,7 @@ __all__ = [
     "Normalized",
     "Quantized",
     "Rounding",
+    "ScaleOf",
     "Scaled",
     "Uniform",
     "delta",
@@ -54,6 +59,8 @@ __all__ = [
     "max_pool",
     "normalize",
     "normalize_batch",
+    "pack",
+    "pack24",
     "poisoned",
     "product",
     "quantize_error",
@@ -64,8 +71,11 @@ __all__ = [
     "round_half_up",
     "round_on_step",
     "round_stochastic",
+    "scale_of",
     "tap",
     "tap_rounding",
     "tapped_roundings",
+    "unpack",
+    "unpack24",
     "update_weight",
 ]

@@ -11,6 +11,13 @@ over these channels. The error is then quantized a second time in units of each 
 n_E' * s_E' ~ E * s_W, and the input gradient is convT(n_E', n_W) * s_E'. So both operands of all
 three products are integers of at most k bits in every case.
 
+Where the error itself has one step a channel, that step stands outside of the weight gradient's
+sums, which run over positions, and inside the input gradient's, which run over channels: there too
+the error is quantized a second time, as E * s_W with one step.
+
+Where the error has a flag bit, n_E is ``2**(k-1) * n_large + n_small``, two integers of k bits, and
+each backward product is the sum of two: of n_large and of n_small.
+
 Between layers integers travel in float32, and `tfquantseg.numerics.products` says which kernels
 multiply them. Through TensorFlow's, a sum of K products of 8-bit integers is exact while its
 magnitude stays below 2**24, for certain when K * 127 * 127 < 2**24 (K <= 1040); beyond, it is
@@ -20,7 +27,8 @@ Source: arXiv:2011.14504, Figures 4 and 5.
 """
 
 import dataclasses
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Iterable
 from typing import Any, Literal, get_args
 
 import tensorflow as tf
@@ -129,7 +137,7 @@ class Convolution:
 
         ops = kernels.ops()
         forward = products(self._geometry(), _widest(self.A_bits, self.W_bits))
-        error_bits = self.error.integer_bits if self.error is not None else None
+        error_bits = self.error.part_bits if self.error is not None else None
         backward = products(self._geometry(), _widest(self.A_bits, self.W_bits, error_bits))
 
         @tf.custom_gradient
@@ -151,16 +159,29 @@ class Convolution:
                 kept_a, kept_w = n_a, n_w
 
             def gradient(error: tf.Tensor) -> tuple[tf.Tensor | None, ...]:
+                factor = s_out if per_channel else None
+                if self.error is not None and self.error.per_channel:
+                    factor = tf.broadcast_to(s_out, [outputs])
                 with as_forward(ops):
-                    e, e_in, sums = self._encode(
-                        error, where, s_out if per_channel else None, backward.dtype
-                    )
+                    e, e_in, sums = self._encode(error, where, factor, backward.dtype)
                 s_in = e.step * s_out if e_in is None else e_in.step
                 n_e_in = (e if e_in is None else e_in).integers
                 with tf.name_scope(f"{self.name}/input_gradient"):
-                    to_input = backward.input_gradient(kept_a, kept_w, n_e_in, s_in)
+                    to_input = _total(
+                        backward.input_gradient(kept_a, kept_w, part, s_in * times)
+                        for part, times in self._parts(n_e_in, backward.dtype)
+                    )
+                # A step a channel stands outside of the sums over positions.
+                s_e, s_e_of_kernel = e.step, None
+                if e.step.shape.rank:
+                    s_e, s_e_of_kernel = tf.constant(1.0), self._along_outputs(e.step, n_w.shape)
                 with tf.name_scope(f"{self.name}/weight_gradient"):
-                    to_weight = backward.weight_gradient(kept_a, kept_w, e.integers, s_a * e.step)
+                    to_weight = _total(
+                        backward.weight_gradient(kept_a, kept_w, part, s_a * s_e * times)
+                        for part, times in self._parts(e.integers, backward.dtype)
+                    )
+                if s_e_of_kernel is not None:
+                    to_weight *= s_e_of_kernel
                 return to_input, None, to_weight, None, sums * e.step
 
             return out, gradient
@@ -188,7 +209,7 @@ class Convolution:
             passes=where,
             factor=factor,
             mask_first=self.error_at == "convolution",
-            dtype=dtype,
+            dtype=tf.float32 if self.error.flag else dtype,
         )
         e = tap_rounding(masked(error, where), e, self.name, letter)
         e = tap(e, self.name, letter)
@@ -196,8 +217,25 @@ class Convolution:
             e_in = tap(e_in, self.name, f"{letter}_times_W_step")
         return EncodedError(e, e_in, sums)
 
+    def _along_outputs(self, values: tf.Tensor, kernel: tf.TensorShape) -> tf.Tensor:
+        """Returns [out] in a shape that multiplies a kernel."""
+        if self.kind == "depthwise":
+            return tf.reshape(values, kernel[2:])
+        return values[:, tf.newaxis] if self.kind == "transposed" else values
+
+    def _parts(self, integers: tf.Tensor, dtype: tf.DType) -> list[tuple[tf.Tensor, float]]:
+        """The integers of the error as products multiply them, in turn, with factors."""
+        if self.error is None or not self.error.flag:
+            return [(integers, 1.0)]
+        return [(tf.cast(part, dtype), times) for part, times in self.error.parts(integers)]
+
     def _geometry(self) -> Geometry:
         return Geometry(self.kind, self.strides, self.padding, self.dilations)
+
+
+def _total(products: Iterable[tf.Tensor]) -> tf.Tensor:
+    """Returns the sum of one or more products."""
+    return functools.reduce(tf.add, products)
 
 
 def _widest(*bits: int | None) -> int | None:

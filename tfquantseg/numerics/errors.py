@@ -14,6 +14,7 @@ NaN spreads into the gradients of the layer at hand and of all layers before it,
 """
 
 import contextlib
+import dataclasses
 import zlib
 from collections.abc import Callable
 from types import ModuleType
@@ -65,7 +66,7 @@ def encode_error(
     Returns:
         A pair whose product is NaN everywhere if any element that arrived is NaN or infinite.
     """
-    ops = kernels.ops()
+    ops = kernels.ops() if grid.own else None
     if ops and error.shape.rank and arrived is None and draws_of is None:
         return _encoded_by(ops, error, grid, name).pair
     seed = None
@@ -104,7 +105,7 @@ def encode_error_pair(
     """Returns the error of a convolution behind an activation, encoded once or twice (Eq 16).
 
     E_q = SQ(m E) with m the activation's derivative, 0 or 1, and with a factor f a channel
-    SQ(m E f) too, which takes the draws of the first.
+    SQ(m E f) too, which takes the draws of the first, and one scale whatever the grid's has.
 
     Args:
         error: float32 [..., C].
@@ -124,11 +125,11 @@ def encode_error_pair(
     """
     if dtype == tf.int8 and grid.attributes()["most"] > 127:
         raise ValueError(f"int8 does not hold the integers of {grid}; use dtype=tf.float32.")
-    ops = kernels.ops()
+    ops = kernels.ops() if grid.own else None
     if ops:
         return _encoded_by(ops, error, grid, name, passes, factor, mask_first, dtype)
 
-    def encoded(error: tf.Tensor, draws_of: tf.Tensor | None = None) -> Quantized:
+    def encoded(error: tf.Tensor, grid: Scaled, draws_of: tf.Tensor | None = None) -> Quantized:
         if mask_first:
             draws_of = None if draws_of is None else masked(draws_of, passes)
             return encode_error(masked(error, passes), grid, name, error, draws_of)
@@ -138,8 +139,9 @@ def encode_error_pair(
     def cast(pair: Quantized) -> Quantized:
         return Quantized(tf.cast(pair.integers, dtype), pair.step)
 
-    pair = encoded(error)
-    scaled = None if factor is None else cast(encoded(error * factor, draws_of=error))
+    pair = encoded(error, grid)
+    of_tensor = dataclasses.replace(grid, per_channel=False)
+    scaled = None if factor is None else cast(encoded(error * factor, of_tensor, draws_of=error))
     sums = tf.reduce_sum(pair.integers, list(range(error.shape.rank - 1)))
     return EncodedError(cast(pair), scaled, sums)
 
@@ -190,17 +192,21 @@ def encode_value(
     encode: Callable[[tf.Tensor], Quantized],
     error: Scaled | None = None,
     name: str = "value",
+    within: float | None = None,
 ) -> Quantized:
     """Quantizes a value; the error passes straight through, onto its own grid if there is one.
 
     Forward: (integers, step) = encode(x) (Eq 2, 4). Backward: dL/dx = dL/d(integers * step), the
-    sum over all consumers, then SQ(., k_E1) when ``error`` is given (Eq 16).
+    sum over all consumers, then SQ(., k_E1) when ``error`` is given (Eq 16). With ``within``, the
+    derivative of the clip comes first: dL/dx = 0 where ``|x| > within * step``.
 
     Args:
         x: float32 tensor of any shape.
         encode: a grid's encode, or a function like it.
         error: the grid of the error, or None to pass it on unquantized.
         name: the layer's name; the error's pair is tapped as name/E1.
+        within: of a grid whose scale clips, how many steps from zero a value may lie to pass its
+            error on; None where every value does, as in the paper.
 
     Returns:
         The pair (integers, step).
@@ -209,15 +215,22 @@ def encode_value(
 
     @tf.custom_gradient
     def act(x: tf.Tensor) -> tuple[Any, Callable[..., Any]]:
+        pair = encode(x)
+        inside = None if within is None else tf.abs(x) <= within * pair.step  # a byte a value
+
         def gradient(error_of_value: tf.Tensor, _: tf.Tensor) -> tf.Tensor:
+            if inside is not None:
+                with as_forward(ops):
+                    finite = is_finite(error_of_value)  # what the mask hides counts too
+                error_of_value = tf.where(finite, masked(error_of_value, inside), float("nan"))
             if error is None:
                 return error_of_value
             with as_forward(ops):
-                pair = encode_error(error_of_value, error, name)
-            pair = tap_rounding(error_of_value, pair, name, "E1")
-            return tap(pair, name, "E1").product()
+                encoded = encode_error(error_of_value, error, name)
+            encoded = tap_rounding(error_of_value, encoded, name, "E1")
+            return tap(encoded, name, "E1").product()
 
-        return tuple(encode(x)), gradient
+        return tuple(pair), gradient
 
     return Quantized(*act(x))
 

@@ -38,6 +38,9 @@ MAX_BITS = 24
 MAX_STOCHASTIC_BITS = 22
 """Stochastic rounding compares with draws of 23 bits; one bit of fraction must be left."""
 
+MAX_FLAG_BITS = 12
+"""With a flag integers of k bits span 2k - 1."""
+
 _LEAST_SCALE = 2.0**-100
 """A scale below it counts as zero: its step, or a product of two such steps, would underflow."""
 
@@ -166,7 +169,7 @@ def _is_seed(seed: object) -> bool:
 
 
 def _check_flags(grid: "Scaled") -> None:
-    for name in ("stochastic", "rescale"):
+    for name in ("stochastic", "rescale", "signed", "flag", "per_channel"):
         value = getattr(grid, name)
         if not isinstance(value, bool):
             raise ValueError(f"{name} must be True or False, received {value!r}.")
@@ -302,9 +305,18 @@ class Scaled:
         clip: "1-D" is Eq 2's, |integers| <= 2**(k-1) - 1; "1" lets them reach 2**(k-1), one bit
             more than k; "none" clips nothing.
         gain: a factor on the step, of quantized gradients.
+        signed: False spends the bit of the sign on values: integers 0..2**k - 1 of a step of
+            ``max / (2**k - 1)``, or ``max / 2**k``; for tensors that hold nothing below zero.
+        flag: True gives each value one bit more, a flag: it counts *large* steps D, those of the
+            grid without flags, or if the value is smaller than D *small* ones of ``D * 2**(1-k)``.
+            The pair's step is the small one, so that integers need 2k - 1 bits; but they are
+            ``n * 2**(k-1)`` or n, with n of k bits, and `parts` takes them apart. From WAGEUBN,
+            arXiv:1909.02384.
+        per_channel: True takes one scale for each index of the last axis, and gives as many steps.
 
     Raises:
-        ValueError: bits out of range, an unknown choice, a gain that is not positive.
+        ValueError: bits out of range, an unknown choice, a gain that is not positive, a flag
+            together with another choice that it does not go with.
     """
 
     bits: int
@@ -315,6 +327,9 @@ class Scaled:
     scale: Scale = "max"
     clip: Clip = "1-D"
     gain: float = 1.0
+    signed: bool = True
+    flag: bool = False
+    per_channel: bool = False
 
     def __post_init__(self) -> None:
         """Checks the fields."""
@@ -327,22 +342,78 @@ class Scaled:
         if not (isinstance(self.gain, int | float) and 0 < self.gain < math.inf):
             raise ValueError(f"gain must be a positive number, received {self.gain!r}.")
         _check_choice("rounding", self.rounding, _ROUNDINGS)
+        if self.flag and not (self.signed and self.rescale and self.clip != "none"):
+            raise ValueError("flag needs signed=True, rescale=True and a clip.")
+        if self.flag and self.bits > MAX_FLAG_BITS:
+            raise ValueError(
+                f"with a flag bits must be from 2 to {MAX_FLAG_BITS}, received {self.bits}."
+            )
 
     @property
     def divisor(self) -> float:
-        """How many steps the scale is long: 128 or 127 for 8 bits."""
-        return float(levels(self.bits) + (1 if self.step == "max/128" else 0))
+        """How many steps the scale is long: for 8 bits 128 or 127, unsigned 256 or 255."""
+        return float(self._levels + (1 if self.step == "max/128" else 0))
+
+    @property
+    def most(self) -> float:
+        """The largest integer; infinite where nothing is clipped."""
+        return self._last * self._fine
+
+    @property
+    def _last(self) -> float:
+        """The largest number of large steps."""
+        if self.clip == "none":
+            return math.inf
+        return float(self._levels + (1 if self.clip == "1" else 0))
+
+    @property
+    def _fine(self) -> float:
+        """How many small steps a large one has; 1 without flags."""
+        return 2.0 ** (self.bits - 1) if self.flag else 1.0
+
+    @property
+    def _levels(self) -> int:
+        return levels(self.bits if self.signed else self.bits + 1)
 
     @property
     def integer_bits(self) -> int | None:
-        """Bits that hold every integer; None where nothing is clipped."""
-        return {"1-D": self.bits, "1": self.bits + 1, "none": None}[self.clip]
+        """Bits of two's complement that hold every integer; None where nothing is clipped."""
+        bits = self.part_bits
+        return None if bits is None else bits + (self.bits - 1 if self.flag else 0)
+
+    @property
+    def part_bits(self) -> int | None:
+        """The same of what `parts` returns: what products multiply."""
+        bits = self.bits if self.signed else self.bits + 1
+        return {"1-D": bits, "1": bits + 1, "none": None}[self.clip]
+
+    @property
+    def own(self) -> bool:
+        """Whether own ops (`kernels/grid.h`) know this grid."""
+        return self.signed and not self.flag and not self.per_channel
+
+    def parts(self, integers: tf.Tensor) -> tuple[tuple[tf.Tensor, float], ...]:
+        """Returns pairs (integers of `part_bits`, factor), whose products sum up to ``integers``.
+
+        One pair without flags. With them two, of the large steps and of the small ones: each value
+        is in one and 0 in the other. So a product of integers is the sum of two, each of k bits.
+
+        Args:
+            integers: float32, of a pair on this grid.
+        """
+        if not self.flag:
+            return ((integers, 1.0),)
+        large = tf.abs(integers) >= self._fine
+        return (
+            (tf.where(large, integers / self._fine, 0.0), self._fine),
+            (tf.where(large, 0.0, integers), 1.0),
+        )
 
     def attributes(self) -> dict[str, Any]:
         """Returns what the own ops that encode on this grid must know (`kernels/grid.h`)."""
         return {
             "divisor": self.divisor,
-            "most": self._most(),
+            "most": self.most,
             "gain": self.gain,
             "constant_step": 0.0 if self.rescale else self.gain / self.divisor,
             "scale_kind": self.scale,
@@ -355,7 +426,7 @@ class Scaled:
         """Returns (integers, step), the step a scalar; |integers| <= 2**(k-1) - 1 by Eq 2's clip.
 
         Args:
-            x: tensor of any rank.
+            x: tensor of any rank; [..., C] of a grid with a scale a channel, whose step is [C].
             seed: two integers, for stochastic rounding only.
             scale: a scalar to use in place of max|x|; values beyond it are clipped.
 
@@ -371,10 +442,15 @@ class Scaled:
         if isinstance(scale, int | float | np.number) and not 0 <= scale < math.inf:
             raise ValueError(f"scale must be finite and not negative, received {scale!r}.")
         x = tf.convert_to_tensor(x, tf.float32)
-        most = largest_magnitude(x) if scale is None else tf.convert_to_tensor(scale, tf.float32)
-        if most.shape.rank:
-            raise ValueError(f"scale must be a scalar, received one of shape {most.shape}.")
-        ops = kernels.ops()
+        if scale is not None:
+            most = tf.convert_to_tensor(scale, tf.float32)
+            if most.shape.rank:
+                raise ValueError(f"scale must be a scalar, received one of shape {most.shape}.")
+        elif self.per_channel:
+            most = tf.reduce_max(tf.abs(x), list(range(x.shape.rank - 1)))
+        else:
+            most = largest_magnitude(x)
+        ops = kernels.ops() if self.own else None
         if ops:
             key = [] if seed is None else [tf.cast(part, tf.int64) for part in seed]
             attributes = self.attributes()
@@ -385,6 +461,15 @@ class Scaled:
         unit = self._unit(most)
         frozen = not tf.executing_eagerly() and tf.get_static_value(most) is not None
         ratio = (_quotient(x, unit) if frozen else x / unit) * self.divisor
+        if self.flag:
+            small = tf.abs(ratio) < 1
+            steps = tf.where(small, ratio * self._fine, self._clipped(ratio))
+            if seed is None:
+                rounded = _round(steps, self.rounding)
+            else:
+                rounded = round_stochastic(steps, seed)
+            integers = tf.where(small, rounded, rounded * self._fine)
+            return Quantized(integers, self._step(unit) / self._fine)
         if seed is not None:
             integers = self._clipped(round_stochastic(ratio, seed))
         else:
@@ -398,13 +483,9 @@ class Scaled:
         return unit if self.scale == "max" else _nearest_power_of_two(unit)
 
     def _clipped(self, steps: tf.Tensor) -> tf.Tensor:
-        most = self._most()
-        return tf.clip_by_value(steps, -most, most) if most < math.inf else steps
-
-    def _most(self) -> float:
-        if self.clip == "none":
-            return math.inf
-        return float(levels(self.bits) + (1 if self.clip == "1" else 0))
+        if self.signed and self.clip == "none":
+            return steps
+        return tf.clip_by_value(steps, -self._last if self.signed else 0.0, self._last)
 
     def _step(self, unit: tf.Tensor) -> tf.Tensor:
         if not self.rescale:

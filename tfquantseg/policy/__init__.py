@@ -1,6 +1,6 @@
 """What is quantized and how: policies, those with a name, and rules that give them to layers."""
 
-from tfquantseg.policy.policy import Policy, UpdateRule
+from tfquantseg.policy.policy import ADDED, Policy, UpdateRule
 from tfquantseg.policy.presets import (
     AUTHORS_DEEPLAB,
     AUTHORS_FCN,
@@ -17,6 +17,7 @@ from tfquantseg.policy.presets import (
 from tfquantseg.policy.rules import Rules
 
 __all__ = [
+    "ADDED",
     "AUTHORS_DEEPLAB",
     "AUTHORS_FCN",
     "FLOAT",

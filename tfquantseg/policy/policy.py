@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from tfquantseg.names import did_you_mean
-from tfquantseg.numerics import Clip, Rounding, Scaled, Uniform
+from tfquantseg.numerics import DEVIATIONS, PERCENTILE, Clip, Rounding, Scaled, ScaleOf, Uniform
 
 _CHOICES: dict[str, tuple[object, ...]] = {
     "A_at": ("conv_inputs", "every_tensor"),
@@ -21,6 +21,10 @@ _CHOICES: dict[str, tuple[object, ...]] = {
     "E_rounding": ("nearest", "stochastic"),
     "rounding": ("half_up", "half_away", "half_even"),
     "scale": ("max", "power_of_two"),
+    "A_scale": ("max", "percentile", "moments"),
+    "E_scale": ("per_tensor", "per_channel"),
+    "E_grid": ("uniform", "flag"),
+    "A_sign": ("signed", "unsigned_after_relu"),
     "A_grid": ("scaled", "unit"),
     "E1_clip": ("1-D", "1"),
     "G_clip": ("1-D", "none"),
@@ -30,6 +34,14 @@ _CHOICES: dict[str, tuple[object, ...]] = {
     "G_rescale": (True, False),
 }
 _FITS = {"W_limit": ("per_tensor", "per_channel"), "bias_limit": ("fit",), "BN_limit": ("fit",)}
+ADDED: dict[str, Any] = {
+    "A_scale": "max",
+    "A_sign": "signed",
+    "E_grid": "uniform",
+    "E_scale": "per_tensor",
+}
+"""Fields that policies have not always had, with what was done before; a new one belongs here."""
+
 _V_LIMIT = 2.0**-4
 """Velocities reach one sixteenth of the weight's limit; their step is 2**-4 of the update's."""
 
@@ -91,8 +103,23 @@ class Policy:
         rounding: of ties, "half_up" (Eq 2), "half_away" from zero, as integer devices do, or
             "half_even".
         scale: of A, E1, E2, x_hat and G: "max" (Eq 3) or "power_of_two", 2**round(log2(max|x|)).
+        A_scale: from what the scale of A is taken: the tensor's "max" (Eq 3); its "percentile",
+            the least magnitude that 99.99 % of its elements do not exceed; or its "moments", the
+            mean of the magnitudes and six of their deviations. The latter two clip the few values
+            beyond, which then get no error, and leave more integers to the others.
+        A_sign: integers of activations are "signed", or "unsigned_after_relu", 0..2**k_A - 1, where
+            every tensor on a step is known to hold nothing below zero: twice as fine a step from
+            the same bits. Files hold them as int8 with the zero point -128. Own kernels multiply
+            signed bytes only, so that TensorFlow's multiply these.
         A_grid: activations on "scaled" grids (Eq 15) or on the "unit" one: step 2**(1 - k_A), no
             scale, no clip, so that integers may need more than k_A bits.
+        E_grid: errors E1 and E2 on "uniform" grids (Eq 16), or with a "flag" bit (WAGEUBN,
+            arXiv:1909.02384): a value below one step D counts steps of ``D * 2**(1 - k)``, so that
+            few round to zero. Nine bits say what it is where k is 8; each backward product of a
+            convolution is then the sum of two, of 8-bit integers each, and takes twice as long.
+        E_scale: E1 and E2 have one scale "per_tensor" (Eq 16), or "per_channel". The steps of
+            channels come out of a weight gradient's sums, but not of an input gradient's: for it
+            the error is encoded again, with one scale, as it is where W has limits per channel.
         E1_clip: errors at activations end at "1-D" of their scale (Eq 2), or at "1", which takes
             one bit more.
         G_clip: gradients end at "1-D" (Eq 5), or nowhere ("none").
@@ -133,6 +160,10 @@ class Policy:
     rounding: Rounding = "half_away"
     E_rounding: Literal["nearest", "stochastic"] = "stochastic"
     scale: Literal["max", "power_of_two"] = "max"
+    E_scale: Literal["per_tensor", "per_channel"] = "per_tensor"
+    E_grid: Literal["uniform", "flag"] = "uniform"
+    A_scale: ScaleOf = "max"
+    A_sign: Literal["signed", "unsigned_after_relu"] = "signed"
     A_grid: Literal["scaled", "unit"] = "scaled"
     E1_clip: Literal["1-D", "1"] = "1-D"
     G_clip: Literal["1-D", "none"] = "1-D"
@@ -165,6 +196,13 @@ class Policy:
                 )
             if number:
                 object.__setattr__(self, field, float(received))
+        for field in ("A_scale", "A_sign"):
+            if self.A_grid == "unit" and getattr(self, field) != ADDED[field]:
+                raise ValueError(
+                    f"policy {self.name!r}: {field} {getattr(self, field)!r} with A_grid 'unit', "
+                    "whose step is constant and whose integers are not clipped; take "
+                    f"A_grid='scaled', or leave {field} at {ADDED[field]!r}."
+                )
         for name, value in self._grids():
             try:
                 Uniform(8, value) if name in _FITS else Uniform(value)
@@ -223,11 +261,17 @@ class Policy:
         """Returns the grid of a weight with these limits along this axis (Eq 8)."""
         return self._uniform(self.k_W, limit, axis)
 
-    def A(self) -> Scaled | None:
-        """Returns the grid of activations (Eq 15)."""
-        if self.k_A is None or self.A_grid == "scaled":
-            return self._scaled(self.k_A)
-        return Scaled(self.k_A, rounding=self.rounding, scale="one", clip="none")
+    def A(self, *, non_negative: bool = False) -> Scaled | None:
+        """Returns the grid of activations (Eq 15).
+
+        Args:
+            non_negative: whether nothing on it is below zero, so that it may be unsigned.
+        """
+        grid = self._scaled(self.k_A)
+        if grid is None or self.A_grid == "scaled":
+            unsigned = non_negative and self.A_sign == "unsigned_after_relu"
+            return dataclasses.replace(grid, signed=False) if grid and unsigned else grid
+        return Scaled(grid.bits, rounding=self.rounding, scale="one", clip="none")
 
     def E1(self) -> Scaled | None:
         """Returns the grid of errors at activations (Eq 16)."""
@@ -281,10 +325,11 @@ class Policy:
         """Returns a table: object, bits, and limit or step."""
         statistics = f"limit {self.BN_limit}, norm {self.norm}"
         biases = "dropped" if self.bias == "dropped" else f"limit {self.bias_limit}"
+        unsigned = ", unsigned after ReLU" if self.A_sign == "unsigned_after_relu" else ""
         rows = [
             ("W", self.k_W, f"limit {self.W_limit}"),
             ("bias", self.k_U, biases),
-            ("A", self.k_A, f"{self.A_text()}, at {self.A_at}"),
+            ("A", self.k_A, f"{self.A_text()}{unsigned}, at {self.A_at}"),
             ("E1", self.k_E1, self.E1_text()),
             ("E2", self.k_E2, f"{self.E2_text()}, at {self.E2_at}"),
             ("G", self.k_G, self.G_text()),
@@ -305,7 +350,14 @@ class Policy:
 
     def A_text(self) -> str:
         """Returns the step of activations in words, for tables."""
-        return self.step_text() if self.A_grid == "scaled" else "step 2^(1 - k), not clipped"
+        if self.A_grid == "unit":
+            return "step 2^(1 - k), not clipped"
+        clips = {
+            "max": "",
+            "percentile": f", max the {PERCENTILE}th percentile",
+            "moments": f", max at most mean + {DEVIATIONS:g} deviations",
+        }
+        return self.step_text() + clips[self.A_scale]
 
     def E1_text(self) -> str:
         """Returns the step of errors at activations in words, for tables."""
@@ -313,7 +365,12 @@ class Policy:
 
     def E2_text(self) -> str:
         """Returns the step of errors at x_hat or at the convolution's output, for tables."""
-        return self.step_text() + (", stochastic" if self.E_rounding == "stochastic" else "")
+        choices = {
+            ", stochastic": self.E_rounding == "stochastic",
+            ", flag bit": self.E_grid == "flag",
+            ", one a channel": self.E_scale == "per_channel",
+        }
+        return self.step_text() + "".join(text for text, chosen in choices.items() if chosen)
 
     def G_text(self) -> str:
         """Returns what happens to gradients in words, for tables."""
@@ -357,7 +414,13 @@ class Policy:
         grid = self._scaled(bits)
         if grid is None:
             return None
-        return dataclasses.replace(grid, clip=clip, stochastic=self.E_rounding == "stochastic")
+        return dataclasses.replace(
+            grid,
+            clip=clip,
+            stochastic=self.E_rounding == "stochastic",
+            flag=self.E_grid == "flag",
+            per_channel=self.E_scale == "per_channel",
+        )
 
 
 def _value(field: str, text: str) -> Any:

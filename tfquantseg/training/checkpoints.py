@@ -7,7 +7,8 @@
 
 The last few are kept, and the best: the one of the highest mIoU, the earliest of equals. Order and
 augmentation of the data follow from (seed, step), so that nothing else need be kept to go on bit
-for bit.
+for bit. Masters and velocities that lie on their grids of at most 24 bits take three bytes a value
+(`tfquantseg.layers.masters`, `tfquantseg.numerics.packing`).
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from typing import Any, Literal
 import keras
 import numpy as np
 
+from tfquantseg.numerics import pack, unpack
+from tfquantseg.policy import ADDED
 from tfquantseg.training import whole
 from tfquantseg.training.recipe import completed, differences
 
@@ -133,7 +136,8 @@ def save(
         try:
             with whole.whole_folder(path) as temporary:
                 model.save(temporary / MODEL)
-                state = {name: v.numpy() for name, v in _beside_weights(model, optimizer).items()}
+                beside = _beside_weights(model, optimizer)
+                state: dict[str, Any] = {name: _packed(one) for name, one in beside.items()}
                 np.savez(temporary / _STATE, **state)
                 (temporary / _ABOUT).write_text(json.dumps(about, indent=1))
         except OSError as error:
@@ -176,7 +180,7 @@ def restore(
         model.load_weights(checkpoint.model)
         with (checkpoint.path / _STATE).open("rb") as file, np.load(file) as state:
             for name, variable in _beside_weights(model, optimizer).items():
-                variable.assign(state[name])
+                variable.assign(_unpacked(state[name], variable))
     except DAMAGE as error:
         raise damaged(checkpoint.path, error) from error
 
@@ -210,7 +214,7 @@ def damaged(path: Path, error: Exception) -> ValueError:
 
 def _check_identity(checkpoint: Checkpoint, identity: dict[str, Any]) -> None:
     about = _about(checkpoint.path)
-    saved = {**about, "config": completed(about["config"])}
+    saved = {**_with_policies_completed(about), "config": completed(about["config"])}
     for part, here in {**identity, "config": completed(identity["config"])}.items():
         for key, there, now in differences(saved[part], here, part):
             raise ValueError(
@@ -218,6 +222,18 @@ def _check_identity(checkpoint: Checkpoint, identity: dict[str, Any]) -> None:
                 f"{now!r} in this run. Remove it from the work directory, or give another "
                 "--workdir."
             )
+
+
+def _with_policies_completed(part: Any) -> Any:
+    """A description, its policies with the fields that they did not have when it was written."""
+    if isinstance(part, list):
+        return [_with_policies_completed(one) for one in part]
+    if not isinstance(part, dict):
+        return part
+    made = {key: _with_policies_completed(value) for key, value in part.items()}
+    if isinstance(made.get("policy"), dict):
+        made["policy"] = {**ADDED, **made["policy"]}
+    return made
 
 
 def _identity(
@@ -246,6 +262,20 @@ def _beside_weights(
     return {f"seed_{i}": variable for i, variable in enumerate(seeds)} | {
         f"optimizer_{i}": variable for i, variable in enumerate(optimizer.variables)
     }
+
+
+def _packed(variable: keras.Variable) -> np.ndarray:
+    """A variable's value, of three bytes an element if it lies on a grid: velocities do."""
+    value: np.ndarray = variable.numpy()
+    grid = getattr(variable, "grid", None)
+    packed = None if grid is None else pack(value, grid)
+    return value if packed is None else packed
+
+
+def _unpacked(value: np.ndarray, variable: keras.Variable) -> np.ndarray:
+    """The value that `_packed` was given; checkpoints of earlier versions packed nothing."""
+    grid = getattr(variable, "grid", None)
+    return value if grid is None or value.dtype != np.uint8 else unpack(value, grid)
 
 
 def _best(saved: list[Checkpoint]) -> Checkpoint | None:

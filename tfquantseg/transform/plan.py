@@ -14,6 +14,7 @@ import keras
 
 from tfquantseg.layers.convolutions import ErrorGrid
 from tfquantseg.numerics.activations import Activation
+from tfquantseg.numerics.grids import Scaled
 from tfquantseg.policy import Policy, Rules
 from tfquantseg.transform.graph import Call, Graph
 
@@ -141,11 +142,42 @@ class Plan:
 
         A layer that is called several times reads several edges.
         """
-        grids = [
-            self._input_edge(call).policy.A() for call in self.graph.calls_of(node.call.operation)
-        ]
+        grids = [self.A(edge) for edge in self._input_edges(node)]
         widths = [None if grid is None else grid.integer_bits for grid in grids]
         return None if None in widths else max(width for width in widths if width is not None)
+
+    def A_unsigned(self, node: Node) -> bool:
+        """Whether a convolution reads integers of an unsigned grid."""
+        grids = [self.A(edge) for edge in self._input_edges(node)]
+        return any(grid is not None and not grid.signed for grid in grids)
+
+    def A(self, edge: Edge) -> Scaled | None:
+        """Returns the grid of the activations on an edge."""
+        return edge.policy.A(non_negative=self.is_non_negative(edge))
+
+    def is_non_negative(self, edge: Edge) -> bool:
+        """Whether no tensor on an edge holds values below zero, whatever the weights."""
+        return edge.fixed_scale is None and all(
+            self._is_non_negative(root.tensor) for root in edge.roots
+        )
+
+    def _is_non_negative(self, tensor: Any) -> bool:
+        """ReLU is not negative, and no sum, average or choice of what is not negative is."""
+        stack, seen = [tensor], {id(tensor)}
+        while stack:
+            call = self.graph.producer(stack.pop())
+            if call.activation in ("relu", "relu6"):
+                continue
+            passes = call.kind in ("activation", "add", "average", "concatenate", "select")
+            if not passes and not isinstance(call.operation, keras.layers.GlobalAveragePooling2D):
+                return False
+            stack.extend(one for one in call.inputs if id(one) not in seen)
+            seen.update(map(id, call.inputs))
+        return True
+
+    def _input_edges(self, node: Node) -> list[Edge]:
+        calls = self.graph.calls_of(node.call.operation)
+        return [self._input_edge(call) for call in calls]
 
     def _input_edge(self, call: Call) -> Edge:
         return self._edge_of[self.roots(call.inputs[0])[0].key]
@@ -290,7 +322,11 @@ class Plan:
         """Ties two edges if no root then waits for itself; returns whether it did."""
         if first is second:
             return True
-        if first.fixed_scale != second.fixed_scale or first.policy.A() != second.policy.A():
+        one, other = (
+            (edge.fixed_scale, edge.policy.A(), edge.policy.A_scale, edge.policy.A_sign)
+            for edge in (first, second)
+        )
+        if one != other:
             return False
         for root in second.roots:
             self._edge_of[root.key] = first

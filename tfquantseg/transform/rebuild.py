@@ -113,7 +113,12 @@ class _Builder:
         moved = self._apply(call, {id(other): self.pair(other)[0] for other in call.inputs})
         if call.kind == "average":
             rounding = self._plan.policy(call).rounding
-            moved = RoundOnStep(rounding, name=f"{call.label}_rounded", dtype="float32")(moved)
+            edge = self._plan.edge_at(self._plan.roots(tensor)[0])
+            grid = None if edge is None else self._plan.A(edge)
+            # Devices count an unsigned grid of k bits from its middle.
+            centre = 0 if grid is None or grid.signed else 2 ** (grid.bits - 1)
+            name = f"{call.label}_rounded"
+            moved = RoundOnStep(rounding, centre, name=name, dtype="float32")(moved)
         return moved, step
 
     def _member(self, call: Call, tensor: Any) -> tuple[Any, Any]:
@@ -137,6 +142,7 @@ class _Builder:
             edge.policy,
             quantize_error=[root.quantizes_error for root in edge.roots],
             fixed_scale=edge.fixed_scale,
+            non_negative=self._plan.A(edge) != edge.policy.A(),
             name=edge.name,
             dtype="float32",
         )
@@ -230,6 +236,7 @@ class _Builder:
             bias_limit=bias_limit(operation.name, bias, policy),
             error_grid=node.error_grid,
             A_bits=self._plan.A_bits(node),
+            A_unsigned=self._plan.A_unsigned(node),
             trainable=operation.trainable,
             name=operation.name,
             dtype="float32",
