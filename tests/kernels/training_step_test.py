@@ -1,4 +1,4 @@
-"""Whole steps of training with own ops, bit for bit those with TensorFlow's ops only."""
+"""Whole steps of training with own ops: bit for bit those of stock ops, and those unfused."""
 
 import contextlib
 
@@ -29,14 +29,37 @@ def network() -> keras.Model:
     return keras.Model(image, x)
 
 
-def trained(name: str) -> tuple[list[np.ndarray], list[np.ndarray]]:
+def network_with_batch_norm() -> keras.Model:
+    """Batch norm before a ReLU, before an addition, before a concatenation, and before nothing."""
+    layers = keras.layers
+
+    def convolved(x, name, channels=8, activation="relu", **arguments):
+        x = layers.Conv2D(channels, 3, padding="same", name=name, **arguments)(x)
+        x = layers.BatchNormalization(momentum=0.9, name=f"{name}_bn")(x)
+        return layers.Activation(activation, name=f"{name}_act")(x) if activation else x
+
+    image = keras.Input((16, 48, 3))
+    x = skip = convolved(image, "plain")
+    x = convolved(x, "strided", strides=2)
+    x = convolved(x, "six", activation="relu6")
+    x = layers.UpSampling2D(interpolation="bilinear", name="up")(x)
+    x = layers.Add(name="add")([convolved(x, "residual", activation=None), skip])
+    x = layers.ReLU(name="sum_relu")(x)
+    pooled = layers.MaxPool2D(name="pool")(convolved(x, "pooled"))
+    transposed = layers.Conv2DTranspose(8, 2, strides=2, name="transposed")(pooled)
+    x = layers.Concatenate(name="join")([convolved(x, "joined"), transposed])
+    return keras.Model(image, layers.Conv2D(5, 1, name="logits")(x))
+
+
+def trained(
+    network: keras.Model, name: str, traced: bool = True
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """Returns the model's weights and the optimizer's after three steps."""
     keras.utils.set_random_seed(1)
-    model = quantize(network(), preset(name))
+    model = quantize(network, preset(name))
     optimizer = IntegerSGD(2.0**-7, momentum=0.9375, decay=2.0**-11)
     optimizer.build(model.trainable_variables)
 
-    @tf.function(autograph=False)
     def step(images: tf.Tensor, labels: tf.Tensor) -> None:
         with tf.GradientTape() as tape:
             logits = model(images, training=True)
@@ -45,11 +68,20 @@ def trained(name: str) -> tuple[list[np.ndarray], list[np.ndarray]]:
         gradients = tape.gradient(loss, model.trainable_variables)
         optimizer.apply(gradients, model.trainable_variables)
 
+    run = tf.function(step, autograph=False) if traced else step
     random = np.random.default_rng(0)
+    size = model.input_shape[1:]
     for _ in range(3):
-        images = tf.constant(random.integers(0, 256, (2, 16, 24, 3)), tf.float32)
-        step(images, tf.constant(random.integers(0, 5, (2, 16, 24)), tf.int32))
+        images = tf.constant(random.integers(0, 256, (2, *size)), tf.float32)
+        run(images, tf.constant(random.integers(0, 5, (2, *size[:2])), tf.int32))
     return [w.numpy() for w in model.weights], [v.numpy() for v in optimizer.variables]
+
+
+def assert_same(results: list[tuple[list[np.ndarray], list[np.ndarray]]]) -> None:
+    (weights, state), (other_weights, other_state) = results
+    assert all(np.any(w != 0) and np.all(np.isfinite(w)) for w in weights if w.ndim == 4)
+    for one, other in zip([*weights, *state], [*other_weights, *other_state], strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 @pytest.mark.parametrize("name", ["INTEGER", "PAPER_FCN"])
@@ -57,8 +89,15 @@ def test_three_steps(name: str) -> None:
     results = []
     for ops in (contextlib.nullcontext(), kernels.stock()):
         with ops:
-            results.append(trained(name))
-    (own_weights, own_state), (weights, state) = results
-    assert all(np.any(w != 0) and np.all(np.isfinite(w)) for w in weights if w.ndim == 4)
-    for own, stock in zip([*own_weights, *own_state], [*weights, *state], strict=True):
-        np.testing.assert_array_equal(own, stock)
+            keras.utils.set_random_seed(1)
+            results.append(trained(network(), name))
+    assert_same(results)
+
+
+def test_three_steps_in_which_nothing_is_fused() -> None:
+    """Eagerly, no op knows what made its inputs (`tfquantseg.numerics.fused`)."""
+    results = []
+    for traced in (True, False):
+        keras.utils.set_random_seed(1)
+        results.append(trained(network_with_batch_norm(), "INTEGER", traced))
+    assert_same(results)

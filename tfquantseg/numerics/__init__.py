@@ -28,8 +28,8 @@ from tfquantseg.numerics.grids import (
     round_half_up,
     round_stochastic,
 )
-from tfquantseg.numerics.pooling import max_pool
 from tfquantseg.numerics.packing import pack, pack24, unpack, unpack24
+from tfquantseg.numerics.pooling import max_pool
 from tfquantseg.numerics.scales import DEVIATIONS, PERCENTILE, ScaleOf, scale_of
 from tfquantseg.numerics.taps import tap, tap_rounding, tapped_roundings
 from tfquantseg.numerics.updates import Counts, encode_gradient, poisoned, update_weight

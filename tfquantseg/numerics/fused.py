@@ -17,9 +17,11 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 _GRID = ("divisor", "most", "gain", "constant_step", "scale_kind", "rounding")
+_PYTHON = tf.autograph.experimental.do_not_convert  # It asks about graphs, and belongs to none.
 _BYTE = 127  # The largest integer of a grid whose integers int8 holds.
 
 
+@_PYTHON
 def made_by(tensor: tf.Tensor) -> tf.Operation | None:
     """Returns the operation of this graph that made a tensor, behind identities; None if eager."""
     if not tf.is_symbolic_tensor(tensor):
@@ -29,6 +31,7 @@ def made_by(tensor: tf.Tensor) -> tf.Operation | None:
     return tensor.op
 
 
+@_PYTHON
 def ends(ops: ModuleType, x: tf.Tensor) -> tf.Tensor:
     """Returns a tensor with the largest magnitude of x, and as often as can be a much smaller one.
 
@@ -54,6 +57,7 @@ def ends(ops: ModuleType, x: tf.Tensor) -> tf.Tensor:
     return tf.nn.relu(y) if relu else y
 
 
+@_PYTHON
 def encoded_bytes(ops: ModuleType, integers: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor] | None:
     """Returns integers as int8, encoded anew from what they were made of.
 
@@ -92,6 +96,7 @@ class Arrived(NamedTuple):
     relu: bool
 
 
+@_PYTHON
 def arrived(ops: ModuleType, error: tf.Tensor, y: tf.Tensor) -> Arrived:
     """Returns an error of batch norm's output as the quantizer of E1 made it, before ReLU.
 
@@ -104,30 +109,36 @@ def arrived(ops: ModuleType, error: tf.Tensor, y: tf.Tensor) -> Arrived:
     choose = made_by(error)
     if choose is not None and choose.type == "SelectV2" and _is_relu_of(choose, y):
         relu, error = True, choose.inputs[1]
-    product = made_by(error)
-    if product is not None and product.type == "Mul":
-        integers, step = product.inputs
-        encode = made_by(integers)
-        if (
-            encode is not None
-            and encode.type == "TfquantsegEncodeError"
-            and made_by(step) is encode
-            and encode.get_attr("most") <= _BYTE
-        ):
-            kept = {name: encode.get_attr(name) for name in ("salt", "mask_first")}
-            integers, step, *_ = ops.tfquantseg_encode_error(
-                *encode.inputs, T=tf.int8, **kept, **_attributes(encode)
-            )
-            return Arrived(integers, step, relu)
-    return Arrived(error, tf.constant(1.0), relu)
+    encode = _encoder_of(error)
+    if encode is None:
+        return Arrived(error, tf.constant(1.0), relu)
+    kept = {name: encode.get_attr(name) for name in ("salt", "mask_first")}
+    integers, step, *_ = ops.tfquantseg_encode_error(
+        *encode.inputs, T=tf.int8, **kept, **_attributes(encode)
+    )
+    return Arrived(integers, step, relu)
 
 
+@_PYTHON
 def largest_by_channel(error: tf.Tensor) -> tf.Tensor:
     """Returns the largest magnitude of each channel [C] where it is known, else [0]."""
     made = made_by(error)
     if made is None or made.type != "TfquantsegNormalizeGradient":
         return tf.zeros([0])
     return made.outputs[3]
+
+
+def _encoder_of(error: tf.Tensor) -> tf.Operation | None:
+    """The operation of whose pair, of 8 bits, an error is the product; None if it is none."""
+    product = made_by(error)
+    if product is None or product.type != "Mul":
+        return None
+    integers, step = product.inputs
+    encode = made_by(integers)
+    one_pair = made_by(step) is encode
+    if encode is None or encode.type != "TfquantsegEncodeError" or not one_pair:
+        return None
+    return encode if encode.get_attr("most") <= _BYTE else None
 
 
 def _normalized(x: tf.Tensor) -> tuple[bool, tf.Operation | None]:
