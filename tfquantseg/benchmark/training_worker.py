@@ -7,6 +7,7 @@ run the step that the command `train` runs, with its deterministic kernels.
 from __future__ import annotations
 
 import dataclasses
+import gc
 from typing import Any
 
 import keras
@@ -69,10 +70,10 @@ def build(
     labels = tf.constant(random.integers(0, networks.CLASSES, (batch, height, width)), tf.int32)
     if variant == "INTEGER_stock":
         with kernels.stock():
-            return _ours(chosen.build((height, width)), "INTEGER", images, labels, rate, momentum)
+            return _ours(chosen, "INTEGER", images, labels, rate, momentum)
     if variant in ("PAPER", "INTEGER"):
         name = chosen.paper if variant == "PAPER" else variant
-        return _ours(chosen.build((height, width)), name, images, labels, rate, momentum)
+        return _ours(chosen, name, images, labels, rate, momentum)
     model = chosen.build((height, width))
     if variant == "fake_quant":
         model = plain_fake_quant.fake_quant(model)
@@ -86,16 +87,17 @@ def build(
 
 
 def _ours(
-    network: keras.Model,
+    network: networks.Network,
     policy: str,
     images: tf.Tensor,
     labels: tf.Tensor,
     rate: float,
     momentum: float,
 ) -> OurStep:
-    """Returns our step of a float network, traced."""
+    """Returns our step of a network, traced."""
     parts.deterministic(0)
-    model = quantize(network, preset(policy))
+    model = quantize(network.build(tuple(images.shape[1:3])), preset(policy))
+    gc.collect()  # As `parts.model` does.
     optimizer = IntegerSGD(rate, momentum=momentum)
     optimizer.build(model.trainable_variables)
     step: Any = training_step(

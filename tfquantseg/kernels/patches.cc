@@ -289,18 +289,26 @@ absl::Status MultiplyPatches(OpKernelContext* context, const Image& image, const
   Rectangle rectangle;
   const bool copied = positions.taps.size() > 1 && positions.columns >= 2 * kTileRows &&
                       MakeRectangle(positions.taps, &rectangle);
-  const int64_t in_row = CeilDiv(positions.columns, kPositions);
+  // Blocks of a row are some of its tiles, so that no tile is left half empty but by the row's end.
+  const int64_t tiles = CeilDiv(positions.columns, kTileRows);
+  const int64_t in_row = CeilDiv(tiles, kPositions / kTileRows);
   const int64_t blocks =
       copied ? image.batch * positions.rows * in_row : CeilDiv(total, kPositions);
   const int64_t groups = std::min(panels, CeilDiv(WantedTasks(context), blocks));
   const int64_t cycles = kPositions * depth * result.channels / (kProductsPerCycle * groups);
+  const auto block_of = [&](int64_t index) {
+    if (!copied) {
+      return GatheredBlock(image, positions, packed, result, EvenPart(total, blocks, index));
+    }
+    const int64_t row = index / in_row;
+    const Part of_tiles = EvenPart(tiles, in_row, index % in_row);
+    const int64_t first = positions.columns * of_tiles.first / tiles;
+    const int64_t end = positions.columns * (of_tiles.first + of_tiles.count) / tiles;
+    return CopiedBlock(image, positions, packed, result, rectangle, row / positions.rows,
+                       row % positions.rows, {first, end - first});
+  };
   ForTasks(context, blocks * groups, cycles, [&](int64_t task) {
-    const int64_t index = task / groups, row = index / in_row;
-    const Block block =
-        copied ? CopiedBlock(image, positions, packed, result, rectangle, row / positions.rows,
-                             row % positions.rows, EvenPart(positions.columns, in_row, index % in_row))
-               : GatheredBlock(image, positions, packed, result, EvenPart(total, blocks, index));
-    Multiply(block, packed, epilogue, EvenPart(panels, groups, task % groups));
+    Multiply(block_of(task / groups), packed, epilogue, EvenPart(panels, groups, task % groups));
   });
   return absl::OkStatus();
 }

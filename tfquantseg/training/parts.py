@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import keras
 import tensorflow as tf
 from ml_collections import ConfigDict
@@ -44,8 +46,12 @@ def model(config: ConfigDict, classes: int) -> keras.Model:
     Raises:
         ValueError: The model, one of its arguments, or a rule is not known or does not fit.
     """
-    float_model = models.build(config.model.name, classes=classes, **config.model.args.to_dict())
-    return quantize(float_model, rules(config))
+    model = quantize(
+        models.build(config.model.name, classes=classes, **config.model.args.to_dict()),
+        rules(config),
+    )
+    gc.collect()  # The float model refers to itself: its weights would stay as long as it does.
+    return model
 
 
 def schedule(config: ConfigDict) -> Halvings:
