@@ -47,7 +47,8 @@ def get_config() -> ConfigDict:
 
     # The learning rate lies on a grid of powers of two. It doubles at each step in warmup, up to
     # learning_rate, and is halved at each step in boundaries. Layers of a name that a pattern in
-    # factors matches, ((pattern, factor), ...), learn with that factor times the rate.
+    # factors matches, ((pattern, factor), ...), learn with that factor times the rate; from a step
+    # on, if it is a third entry.
     config.optimizer = ConfigDict()
     config.optimizer.learning_rate = 2.0**-4
     config.optimizer.momentum = 0.875

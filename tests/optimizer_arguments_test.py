@@ -110,6 +110,23 @@ def test_a_layers_rate_is_that_of_the_first_pattern_that_matches_its_whole_name(
     assert moves == [0.125, 0.5, 0.25, 0.125]
 
 
+def test_layers_are_frozen_until_their_first_step():
+    variables = [layer_kernel("conv"), layer_kernel("fc"), master(np.zeros((1, 1)))]
+    factors = (("conv|kernel", 0.25, 2),)
+    optimizer = IntegerSGD(0.125, momentum=0.5, decay=2.0**-4, factors=factors)
+    moves = []
+    for _ in range(4):
+        before = [variable.numpy() for variable in variables]
+        optimizer.apply([tf.ones([1, 1])] * 3, variables)
+        now = [variable.numpy() for variable in variables]
+        moves.append([float((b - n)[0, 0]) for b, n in zip(before, now, strict=True)])
+    conv, fc, quantized = zip(*moves, strict=True)
+    assert fc[0] == 0.125 and min(fc) > 0
+    # No velocity is gathered while they are frozen: their first step is that of a new optimizer.
+    assert conv[:3] == quantized[:3] == (0.0, 0.0, 0.03125)
+    assert min(conv[3], quantized[3]) > 0.03125
+
+
 def test_a_factor_that_leaves_the_grid_is_an_error():
     IntegerSGD(2.0**-6, factors=(("kernel", 32.0),)).build([master(np.zeros(2))])
     for factor, rate in ((3.3, 3.3 * 2.0**-6), (64.0, 1.0)):
@@ -140,6 +157,8 @@ def test_a_pattern_that_is_never_used_is_an_error(factors):
         ({"seed": 1.5}, "seed must be an integer .* received 1.5"),
         ({"factors": (("fc", 0.0),)}, "'fc' must have a positive factor, received 0.0"),
         ({"factors": (("fc", "8"),)}, "'fc' must have a positive factor, received '8'"),
+        ({"factors": (("fc", 8.0, -1),)}, "first step of 'fc' must be an integer from 0.* -1"),
+        ({"factors": (("fc", 8.0, 2.0),)}, "first step of 'fc' must be .* received 2.0"),
         ({"factors": (("(", 8.0),)}, r"factors: '\(' is not a regular expression"),
         # Keras would take these steps outside of the formula, and so off the grid.
         ({"weight_decay": 1e-4}, "weight_decay"),
@@ -161,14 +180,14 @@ def test_configuration():
         momentum=0.9,
         decay=1e-4,
         seed=4,
-        factors=(("fc.*", 8.0),),
+        factors=(("fc.*", 8.0, 20), ("conv.*", 2)),
         name="mine",
     )
     again = keras.optimizers.deserialize(keras.optimizers.serialize(optimizer))
     assert type(again) is IntegerSGD
     assert again.get_config() == optimizer.get_config()
     assert (again.momentum, again.decay, again.seed, again.name) == (0.9, 1e-4, 4, "mine")
-    assert again.factors == (("fc.*", 8.0),)
+    assert again.factors == (("fc.*", 8.0, 20), ("conv.*", 2.0, 0))
     assert again._learning_rate == Halvings(2.0**-5, (3,))
     plain = IntegerSGD.from_config(IntegerSGD(2.0**-5).get_config())
     assert float(plain.learning_rate) == 2.0**-5

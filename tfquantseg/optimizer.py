@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -19,6 +19,14 @@ from tfquantseg.numerics import (
     update_weight,
 )
 from tfquantseg.policy import UpdateRule
+
+
+class _Factor(NamedTuple):
+    """What multiplies the learning rate of some layers, and from which step on they learn."""
+
+    pattern: str
+    factor: float
+    since: int
 
 
 @keras.saving.register_keras_serializable("tfquantseg")
@@ -48,7 +56,9 @@ class IntegerSGD(keras.optimizers.Optimizer):
             integer from 0.
         factors: pairs (layer-name pattern, factor): the learning rate of a layer is multiplied by
             the factor of the first pattern that matches its whole name, by 1 if none does. New
-            layers behind a pretrained encoder usually learn with a larger rate than it.
+            layers behind a pretrained encoder usually learn with a larger rate than it. A third
+            entry, a step from 0, is the first in which the layer learns: before, its weights are
+            frozen, and only the moving statistics of a batch norm follow the data.
         name: the optimizer's name.
         **kwargs: those of `keras.optimizers.Optimizer`; `weight_decay` and `use_ema` are refused,
             as they would take masters off their grids.
@@ -65,7 +75,7 @@ class IntegerSGD(keras.optimizers.Optimizer):
         momentum: float = 0.0,
         decay: float = 0.0,
         seed: int = 0,
-        factors: Sequence[tuple[str, float]] = (),
+        factors: Sequence[tuple[str, float] | tuple[str, float, int]] = (),
         name: str = "integer_sgd",
         **kwargs: Any,
     ) -> None:
@@ -89,7 +99,7 @@ class IntegerSGD(keras.optimizers.Optimizer):
         self.momentum = momentum
         self.decay = decay
         self.seed = int(seed)
-        self.factors = tuple(_checked_factor(*pair) for pair in factors)
+        self.factors = tuple(_checked_factor(*entry) for entry in factors)
 
     def build(self, variables: Sequence[keras.Variable]) -> None:
         """Makes a velocity and two monitors for each variable, and checks the learning rate."""
@@ -112,20 +122,22 @@ class IntegerSGD(keras.optimizers.Optimizer):
         ]
         self._nonfinite = self.add_variable((len(variables),), name="nonfinite", aggregation="sum")
 
-    def _factors_of(self, paths: Sequence[str]) -> list[float]:
+    def _factors_of(self, paths: Sequence[str]) -> list[_Factor]:
         """The factor of each variable's learning rate, by its layer's name."""
         first = []
         for path in paths:
             layer = path.split("/")[-2] if "/" in path else path
-            matches = (i for i, (p, _) in enumerate(self.factors) if re.fullmatch(p, layer))
+            matches = (
+                i for i, entry in enumerate(self.factors) if re.fullmatch(entry.pattern, layer)
+            )
             first.append(next(matches, None))
-        for i, (pattern, factor) in enumerate(self.factors):
+        for i, entry in enumerate(self.factors):
             if i not in first:
                 raise ValueError(
-                    f"factors: {pattern!r} -> {factor} is the first match of no layer that "
-                    "trains; remove it, mend its pattern, or move it forward."
+                    f"factors: {entry.pattern!r} -> {entry.factor} is the first match of no layer "
+                    "that trains; remove it, mend its pattern, or move it forward."
                 )
-        return [1.0 if i is None else self.factors[i][1] for i in first]
+        return [_Factor(".*", 1.0, 0) if i is None else self.factors[i] for i in first]
 
     def _check_learning_rate(self, k_lr: int, path: str, factor: float) -> None:
         schedule = self._learning_rate
@@ -167,7 +179,7 @@ class IntegerSGD(keras.optimizers.Optimizer):
         variables = zip(self._rules, self._trainable_variables, self._factors, strict=True)
         for rule, variable, factor in variables:
             if rule is not None:
-                self._check_learning_rate(rule.k_lr, variable.path, factor)
+                self._check_learning_rate(rule.k_lr, variable.path, factor.factor)
 
     def apply(self, grads: Sequence[Any], trainable_variables: Any = None) -> None:
         """Updates the variables, or none of them if any gradient is not finite.
@@ -200,11 +212,14 @@ class IntegerSGD(keras.optimizers.Optimizer):
         """Updates one variable, after all-reduce; see the class for the formula."""
         index = self._get_variable_index(variable)
         rule, velocity = self._rules[index], self._velocities[index]
-        rate = tf.cast(learning_rate, tf.float32) * np.float32(self._factors[index])
+        _, factor, since = self._factors[index]
+        rate = tf.cast(learning_rate, tf.float32) * np.float32(factor)
         decay = self.decay if (rule.decays if rule else len(variable.shape) > 1) else 0.0
         applies = self._applies
         if self._waits_for_others:
             applies = tf.math.is_finite(tf.reshape(gradient, [-1])[0])
+        if since:
+            applies &= tf.cast(self.iterations, tf.int64) >= since
         if rule is None:
             self._float_step(gradient, variable, velocity, rate, decay, applies)
             return
@@ -284,7 +299,7 @@ class IntegerSGD(keras.optimizers.Optimizer):
             "momentum": self.momentum,
             "decay": self.decay,
             "seed": self.seed,
-            "factors": [list(pair) for pair in self.factors],
+            "factors": [list(entry) for entry in self.factors],
         }
 
 
@@ -298,14 +313,18 @@ def off_grid(variable: keras.Variable) -> int:
     return int(tf.reduce_sum(tf.cast(grid(value) != value, tf.int64)))
 
 
-def _checked_factor(pattern: str, factor: float) -> tuple[str, float]:
+def _checked_factor(pattern: str, factor: float, since: int = 0) -> _Factor:
     if not isinstance(factor, int | float) or not 0 < factor < math.inf:
         raise ValueError(f"factors: {pattern!r} must have a positive factor, received {factor!r}.")
+    if isinstance(since, bool) or not isinstance(since, int) or since < 0:
+        raise ValueError(
+            f"factors: the first step of {pattern!r} must be an integer from 0, received {since!r}."
+        )
     try:
         re.compile(pattern)
     except re.error as error:
         raise ValueError(f"factors: {pattern!r} is not a regular expression: {error}.") from None
-    return pattern, float(factor)
+    return _Factor(pattern, float(factor), since)
 
 
 def _power_of_two(rate: float, step: float) -> float:

@@ -71,7 +71,7 @@ def test_the_locks_meet_what_the_package_asks_for() -> None:
     project = tomllib.loads(pathlib.Path("pyproject.toml").read_text())["project"]
     needed, extras = project["dependencies"], project["optional-dependencies"]
     ours, peers = pins("requirements.lock"), pins("peers.lock")
-    assert unmet(needed + extras["hed"] + extras["mediapipe"], ours) == []
+    assert unmet(needed + extras["hed"] + extras["lite0"] + extras["mediapipe"], ours) == []
     assert unmet(extras["peers"], peers) == []
     # So that pip can install the package together with its peers at all.
     assert unmet([text for text in needed if Requirement(text).name in peers], peers) == []

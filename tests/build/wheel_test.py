@@ -147,7 +147,7 @@ def test_the_metadata_name_the_extras(wheel: pathlib.Path) -> None:
     (file,) = (name for name in archive.namelist() if name.endswith("/METADATA"))
     metadata = archive.read(file).decode()
     assert "Requires-Python: >=3.11\n" in metadata
-    for extra in ("hed", "mediapipe", "peers"):
+    for extra in ("hed", "lite0", "mediapipe", "peers"):
         assert f"Provides-Extra: {extra}\n" in metadata
 
 

@@ -7,7 +7,12 @@ from tfquantseg import models
 
 
 def test_names_are_the_models_that_build_accepts() -> None:
-    assert models.names() == ("deeplabv3_resnet50", "fcn8s_vgg16", "residual_unet")
+    assert models.names() == (
+        "deeplabv3_resnet50",
+        "efficientnet_lite0",
+        "fcn8s_vgg16",
+        "residual_unet",
+    )
 
 
 def test_build_passes_its_arguments_on() -> None:

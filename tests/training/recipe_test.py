@@ -88,6 +88,7 @@ def test_numbers_out_of_range_are_named(key: str, value: int) -> None:
         ("optimizer", "boundaries", (3, 4.5), r"is \[3, 4.5\]; accepted are integers"),
         ("optimizer", "factors", (("fc.*", 0),), r"is .*; accepted are pairs"),
         ("optimizer", "factors", ("fc.*", 8.0), r"is .*; accepted are pairs"),
+        ("optimizer", "factors", (("fc.*", 8.0, -1),), r"is .*; accepted are pairs .* from 0"),
         ("optimizer", "warmup", ("3",), r"is \['3'\]; accepted are integers"),
         ("optimizer", "learning_rate", float("inf"), "is inf; accepted are finite numbers"),
         ("optimizer", "decay", "0.1", "is '0.1'; accepted are finite numbers"),

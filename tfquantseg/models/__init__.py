@@ -2,6 +2,7 @@
 
 from tfquantseg.models.catalog import build, names
 from tfquantseg.models.deeplab import deeplabv3_resnet50
+from tfquantseg.models.efficientnet_lite0 import efficientnet_lite0
 from tfquantseg.models.fcn8s import fcn8s_vgg16
 from tfquantseg.models.homogeneity import balance
 from tfquantseg.models.norm_scale import move_scale_into_norms
@@ -13,6 +14,7 @@ __all__ = [
     "balance",
     "build",
     "deeplabv3_resnet50",
+    "efficientnet_lite0",
     "fcn8s_vgg16",
     "move_scale_into_norms",
     "names",

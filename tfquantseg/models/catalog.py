@@ -7,12 +7,14 @@ from typing import Any
 import keras
 
 from tfquantseg.models.deeplab import deeplabv3_resnet50
+from tfquantseg.models.efficientnet_lite0 import efficientnet_lite0
 from tfquantseg.models.fcn8s import fcn8s_vgg16
 from tfquantseg.models.residual_unet import residual_unet
 from tfquantseg.names import unknown_name
 
 _MODELS: dict[str, Callable[..., keras.Model]] = {
     "deeplabv3_resnet50": deeplabv3_resnet50,
+    "efficientnet_lite0": efficientnet_lite0,
     "fcn8s_vgg16": fcn8s_vgg16,
     "residual_unet": residual_unet,
 }

@@ -48,8 +48,10 @@ def _is_list_of(accepts: Callable[[Any], bool], length: int | None = None) -> Ca
 
 
 def _is_factor(value: Any) -> bool:
-    pair = isinstance(value, list) and len(value) == 2
-    return pair and _is_text(value[0]) and _is_number(value[1]) and value[1] > 0
+    if not isinstance(value, list) or len(value) not in (2, 3):
+        return False
+    first_step = _is_integer(0)(value[2]) if len(value) == 3 else True
+    return _is_text(value[0]) and _is_number(value[1]) and value[1] > 0 and first_step
 
 
 def _is_finite(value: Any) -> bool:
@@ -87,7 +89,8 @@ _ACCEPTED: dict[str, tuple[Callable[[Any], bool], str]] = {
     "optimizer.warmup": (_is_list_of(_is_integer(0)), "are integers from 0, (step, ...)"),
     "optimizer.factors": (
         _is_list_of(_is_factor),
-        "are pairs ((layer-name pattern, positive factor), ...)",
+        "are pairs ((layer-name pattern, positive factor), ...), with the first step of learning, "
+        "an integer from 0, as a third if wished",
     ),
     "loss": _TEXT,
     "class_balance": (lambda value: _is_number(value) and 0 <= value <= 1, "are numbers 0 to 1"),
