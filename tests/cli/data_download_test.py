@@ -1,9 +1,11 @@
 """The command data download, against a server on this machine."""
 
 import dataclasses
+import fcntl
 import hashlib
 import io
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -147,7 +149,6 @@ def test_what_a_killed_run_left_is_removed(server: web_server.Server) -> None:
     [
         ([], "Say which data set to download: ade20k, sbd, voc2012."),
         (["ade20k"], "It is not known where to put SceneParse150 (ADE20K); give a folder as --to"),
-        (["ade20k", "--to=none"], "There is no such folder to write to: none."),
         (["ade20k", "--to=.", "--json=none/a"], "There is no such folder to write to: none."),
         (["ade2k", "--to=."], "Unknown data set to download 'ade2k'"),
         (["ade20k", "voc2012"], "Argument 'voc2012' is not understood"),
@@ -178,3 +179,27 @@ def test_a_data_set_that_is_there_is_left_alone(
 @pytest.mark.parametrize("name", sources.SOURCES)
 def test_each_data_set_has_a_recipe_that_reads_it(name: str) -> None:
     assert sources.find(name).recipe in recipes.shipped()
+
+
+def test_a_folder_that_is_not_there_is_made(server: web_server.Server) -> None:
+    assert data.main(["data", "download", "ade20k", "--to=new folder/data"]) == 0
+    assert (Path("new folder/data") / ROOT).is_dir()
+
+
+def test_two_at_once_do_not_disturb_each_other(
+    server: web_server.Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    busy = Path(".unfinished-download-ade20k")
+    busy.mkdir()
+    (busy / "archive").write_bytes(b"of the other")
+    descriptor = os.open(busy, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        assert data.main(["data", "download", "ade20k", "--to=."]) == 2
+    finally:
+        os.close(descriptor)
+    assert "is being fetched into . by another process; wait for it" in capsys.readouterr().err
+    assert (busy / "archive").read_bytes() == b"of the other"
+    # What a killed one has left is no lock.
+    assert data.main(["data", "download", "ade20k", "--to=."]) == 0
+    assert not busy.exists()

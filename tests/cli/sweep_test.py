@@ -101,7 +101,10 @@ def test_a_sweep_killed_between_two_rows_goes_on(
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
-        ([], "Give --sweep: a file, or one of figure10, table1, table2, table2_rates, table3."),
+        (
+            [],
+            "Give --sweep: a file, or one of figure10, ideas, table1, table2, table2_rates, ",
+        ),
         (["--sweep=tabel1"], "There is no sweep 'tabel1' in"),
         (["--sweep=mine/recipe.py"], "Unknown key of sweep 'recipe'"),
         ([MINE, "--only=seed 7"], "--only='seed 7' is found in no run of 'momentum'"),
@@ -142,4 +145,4 @@ def test_a_sweep_that_cannot_be_trained_is_refused_before_the_first_run(
 
 def test_help_names_the_sweeps(capsys: pytest.CaptureFixture[str]) -> None:
     assert sweep.main(["sweep", "--help"]) == 0
-    assert "figure10, table1, table2, table2_rates, table3" in capsys.readouterr().out
+    assert "figure10, ideas, table1, table2, table2_rates, table3" in capsys.readouterr().out

@@ -88,6 +88,17 @@ def test_names_do_not_matter_to_a_key() -> None:
         ({"variants": ({**FLOAT, "changes": {"steps": 0}},)}, "variant FLOAT: config.steps is 0"),
         ({"variants": ({**FLOAT, "changes": {"seed": 1}},)}, "give the seeds as seeds"),
         ({"variants": ({**FLOAT, "changes": 3},)}, "changes is 3"),
+        ({"variants": ({**FLOAT, "changes": {1: 2}},)}, "a key of changes is 1"),
+        (
+            {"variants": ({**FLOAT, "changes": {"model.args.width.x": 3}},)},
+            "'model.args.width.x' can't be changed: the recipe has no part 'width' there",
+        ),
+        (
+            {"variants": ({**FLOAT, "changes": {"data.options.a.b": 3}},)},
+            "'data.options.a.b' can't be changed: the recipe has no part 'a' there",
+        ),
+        ({"scores": (1,)}, "a score is 1; accepted: miou, "),
+        ({"scores": (["miou"],)}, r"a score is \['miou'\]; accepted: miou, "),
         (
             {"variants": (FLOAT, {**FLOAT, "name": "again"})},
             "variants 'FLOAT' and 'again' are the same configuration",
@@ -97,6 +108,11 @@ def test_names_do_not_matter_to_a_key() -> None:
 def test_what_is_not_accepted_is_named(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         sweep_of("mine", described(**changes), {"tiny": tiny.config()})
+
+
+def test_a_base_that_is_a_sweep() -> None:
+    with pytest.raises(ValueError, match="base is 'tiny'; accepted: a recipe; this is a sweep"):
+        sweep_of("mine", described(), {"tiny": described()})
 
 
 def test_a_missing_key_and_no_sweep_at_all() -> None:

@@ -85,3 +85,34 @@ def test_a_line_that_is_no_row_is_named(tmp_path: Path, line: str, message: str)
     path.write_text(f"{json.dumps(row())}\n{line}\n")
     with pytest.raises(ValueError, match=message):
         table.read(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"miou": float("nan")}, "its miou is nan"),
+        ({"loss": float("inf")}, "its loss is inf"),
+        ({"miou": "0.5"}, "its miou is '0.5'"),
+        ({"pixel_accuracy": True}, "its pixel_accuracy is True"),
+        ({"steps": 10**400}, "its steps is 1000"),
+    ],
+)
+def test_scores_are_numbers(tmp_path: Path, change: dict, message: str) -> None:
+    path = tmp_path / "runs.jsonl"
+    path.write_text(json.dumps({**row(), **change}) + "\n")
+    with pytest.raises(ValueError, match=message):
+        table.read(path)
+
+
+def test_a_run_stands_in_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "runs.jsonl"
+    path.write_text(2 * (json.dumps(row()) + "\n"))
+    with pytest.raises(ValueError, match=r"line 2, .*its run stands in a line before too"):
+        table.read(path)
+
+
+def test_a_line_that_nests_too_deep(tmp_path: Path) -> None:
+    path = tmp_path / "runs.jsonl"
+    path.write_text(100_000 * "[" + "\n")
+    with pytest.raises(ValueError, match="line 1, is no row"):
+        table.read(path)

@@ -18,11 +18,14 @@ project) are not fetched: their names are answered with what to do by hand.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
+import shlex
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from absl import flags
@@ -75,7 +78,8 @@ def _download(values: flags.FlagValues, name: str | None) -> int:
     place = parent / source.place
     if place.exists():
         raise FileExistsError(f"{place} exists already; remove it to fetch {source.title} anew.")
-    whole.check_writable(parent / "archive")
+    parent.mkdir(parents=True, exist_ok=True)
+    whole.check_writable(parent / f"{whole.UNFINISHED}download")
     if json_to:
         whole.check_writable(json_to)
     url = values.url or source.url
@@ -84,10 +88,7 @@ def _download(values: flags.FlagValues, name: str | None) -> int:
     print(f"From      {url}")
     print(f"Checksum  {source.algorithm} {source.checksum} ({source.checksum_from})", flush=True)
     # One name, so that what a killed run has left is found and removed.
-    unfinished = parent / f"{whole.UNFINISHED}download-{name}"
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir()
-    try:
+    with _alone(parent / f"{whole.UNFINISHED}download-{name}", source.title) as unfinished:
         archive = unfinished / "archive"
         progress = Bytes(sys.stderr)
         size = fetch(url, archive, source.algorithm, source.checksum, progress.show)
@@ -103,8 +104,6 @@ def _download(values: flags.FlagValues, name: str | None) -> int:
         os.sync()
         place.parent.mkdir(parents=True, exist_ok=True)
         os.rename(unfinished / "data", place)
-    finally:
-        shutil.rmtree(unfinished)
     print(f"Data   {command.shown(place)} ({files:,} files)")
     if json_to:
         content = {
@@ -120,6 +119,34 @@ def _download(values: flags.FlagValues, name: str | None) -> int:
         print(f"JSON   {command.shown(json_to)}")
     print("Next:")
     if os.environ.get(_VARIABLE) != values.to:
-        print(f"  export {_VARIABLE}={parent.absolute()}")
+        print(f"  export {_VARIABLE}={shlex.quote(str(parent.absolute()))}")
     print(f"  {command.command_line('data')} check --config={source.recipe}")
     return 0
+
+
+@contextlib.contextmanager
+def _alone(folder: Path, title: str) -> Iterator[Path]:
+    """Makes an empty folder that nobody else works in, and removes it in the end.
+
+    Raises:
+        ValueError: Another process works in it.
+    """
+    folder.mkdir(exist_ok=True)
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        # The kernel frees the lock when the process ends, however it ends.
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ValueError(
+                f"{title} is being fetched into {folder.parent} by another process; wait for it, "
+                "or give another folder as --to."
+            ) from None
+        for left in folder.iterdir():
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder)
+    finally:
+        os.close(descriptor)

@@ -128,9 +128,10 @@ def read(given: str | None) -> Sweep:
     bases = {}
     for base in description.bases_of(file.stem, config):
         # A recipe of one's own lies beside the sweep that changes it.
-        beside = file.parent / base
-        recipe = beside if beside.is_file() else recipes.find(base, recipes.shipped())
-        bases[base] = recipes.read(recipe)
+        path, colon, variant = base.partition(":")
+        beside = file.parent / path
+        recipe = beside if beside.is_file() else recipes.find(path, recipes.shipped())
+        bases[base] = recipes.read(recipe, variant=variant if colon else None)
     return description.sweep_of(file.stem, config, bases)
 
 
@@ -226,8 +227,10 @@ def _print_summary(sweep: Sweep, rows: dict[str, Row], values: flags.FlagValues)
         to = Path(values.json)
         whole.write_whole(to, json.dumps(summary.as_json(), indent=2).encode() + b"\n")
         print(f"JSON   {command.shown(to)}")
-    given = shlex.join([f"--sweep={values.sweep}", f"--table={values.table}"])
+    given = shlex.join(
+        [f"--sweep={values.sweep}", f"--table={values.table}", f"--work={values.work}"]
+    )
     print("Next:")
     if any(run.key not in rows for run in sweep.runs):
-        print(f"  {command.command_line('sweep')} {given} {shlex.quote(f'--work={values.work}')}")
+        print(f"  {command.command_line('sweep')} {given}")
     print(f"  {command.command_line('sweep')} {given} --list")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import lzma
 import pathlib
 import shutil
 import stat
@@ -12,7 +13,15 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import IO, NamedTuple
 
-_DAMAGE = (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError)
+_DAMAGE = (
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,  # An encrypted ZIP.
+)
 
 
 class _Member(NamedTuple):

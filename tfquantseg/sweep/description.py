@@ -4,7 +4,8 @@ A *sweep* is a file with a function `get_config()` that returns an `ml_collectio
 as those in configs/sweeps:
 
     config.title      what it asks, for people
-    config.base       the recipe: a name of configs, or the path of a file, from the sweep's folder
+    config.base       the recipe: a name of configs, or the path of a file, from the sweep's folder;
+                      behind it ":VARIANT" where the recipe has variants
     config.variants   ({"name": "FLOAT", "changes": {"policy": "FLOAT", "optimizer.decay": 0.0}},
                       ...), what each changes in it; one may name a "base" and a "baseline" of
                       its own
@@ -155,6 +156,8 @@ def sweep_of(name: str, description: ConfigDict, bases: Mapping[str, ConfigDict]
     if any(seed in seeds[:place] for place, seed in enumerate(seeds)):
         raise _wrong(name, "seeds", seeds, "different integers, (0, 1, 2)")
     for score in scores:
+        if not isinstance(score, str):
+            raise _wrong(name, "a score", score, ", ".join(SCORES))
         if score not in SCORES:
             raise unknown_name(f"score of sweep {name!r}", score, SCORES)
     variants = [_variant(name, one) for one in description.variants]
@@ -165,6 +168,9 @@ def sweep_of(name: str, description: ConfigDict, bases: Mapping[str, ConfigDict]
     for baseline in {description.baseline, *baselines.values()}:
         if baseline not in names:
             raise unknown_name(f"baseline of sweep {name!r}", baseline, names)
+    for called, read in bases.items():
+        if "variants" in read:
+            raise _wrong(name, "base", called, "a recipe; this is a sweep")
     runs = []
     known: dict[str, str] = {}
     for seed in seeds:
@@ -214,15 +220,22 @@ def _changed(where: str, tree: dict[str, Any], changes: dict[str, Any]) -> dict[
     """Returns a plain config with other values of some of its keys."""
     changed = copy.deepcopy(tree)
     for key, value in changes.items():
+        if not isinstance(key, str):
+            raise _wrong(where, "a key of changes", key, 'a string such as "optimizer.decay"')
         free = any(key.startswith(f"{part}.") for part in recipe.FREE)
         if key == "seed":
             raise ValueError(f"Sweep {where}: 'seed' is not changed; give the seeds as seeds.")
         if key not in recipe.KEYS and not free:
             raise ValueError(f"Sweep {where}: {recipe.unknown_key(key, recipe.KEYS)}")
         *parents, last = key.split(".")
-        part = changed
+        part: Any = changed
         for parent in parents:
-            part = part[parent]
+            part = part.get(parent)
+            if not isinstance(part, dict):
+                raise ValueError(
+                    f"Sweep {where}: {key!r} can't be changed: the recipe has no part {parent!r} "
+                    "there; give the whole part above it, as a dict."
+                )
         part[last] = copy.deepcopy(value)
     return changed
 

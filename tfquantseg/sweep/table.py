@@ -20,6 +20,7 @@ from tfquantseg.sweep.description import SCORES, key_of
 
 Row = dict[str, Any]
 FINISHED, DIVERGED = "finished", "diverged"
+_MOST = 1e15  # Of a score; NaN is not below it either.
 FIELDS = ("key", "for", "outcome", *SCORES, "why", "own_kernels", "config")
 """Of a row; ``for`` is the sweep and run that made it, ``why`` says why it diverged."""
 
@@ -129,10 +130,23 @@ def _rows(path: Path, content: bytes) -> dict[str, Row]:
                 raise ValueError(f"its outcome is {row['outcome']!r}")
             if key_of(row["config"]) != row["key"]:
                 raise ValueError("its key is not that of its config")
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            if row["key"] in rows:
+                raise ValueError("its run stands in a line before too")
+            for score in SCORES:
+                if not _is_score(row[score]):
+                    raise ValueError(f"its {score} is {row[score]!r}")
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise ValueError(
                 f"{path}, line {number}, is no row of a sweep's table ({error}). Remove the line, "
                 "or give another --table."
             ) from error
         rows[row["key"]] = row
     return rows
+
+
+def _is_score(value: Any) -> bool:
+    """Whether a row may hold it: a number that float64 holds, or None where it is not known."""
+    if value is None:
+        return True
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and abs(value) < _MOST
