@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from tfquantseg import kernels
-from tfquantseg.benchmark import profile, training_worker
+from tfquantseg.benchmark import networks, profile, training_worker
 
 OPS = {"own": contextlib.nullcontext, "stock": kernels.stock}
 
@@ -19,6 +19,16 @@ def _network() -> keras.Model:
     x = keras.layers.Conv2D(4, 3, padding="same", use_bias=False, name="first")(image)
     x = keras.layers.ReLU()(keras.layers.BatchNormalization(name="bn")(x))
     return keras.Model(image, keras.layers.Conv2D(11, 1, name="logits")(x))
+
+
+NETWORK = networks.Network(
+    name="two_convolutions",
+    about="two convolutions with batch norm and ReLU between them",
+    build=lambda size: _network(),
+    size=(16, 16),
+    batch=2,
+    paper="PAPER_DEEPLAB",
+)
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +42,7 @@ def step(request: pytest.FixtureRequest) -> training_worker.OurStep:
     """A step of the network, which has been done once."""
     images, labels = tf.ones([2, 16, 16, 3]), tf.zeros([2, 16, 16], tf.int32)
     with OPS[request.param]():
-        made = training_worker._ours(_network(), "INTEGER", images, labels, 2.0**-10, 0.875)
+        made = training_worker._ours(NETWORK, "INTEGER", images, labels, 2.0**-10, 0.875)
     made()
     return made
 
