@@ -15,8 +15,8 @@ The learning rate is 2^-8 for FLOAT and INTEGER, and 2^-13 for PAPER_FCN, which 
 scale. How it was searched, and what was found on the way: docs/results/camvid.md.
 
 Time: about 17 minutes in FLOAT on 2 cores, 13 in INTEGER with AVX-512 VNNI (20 without). mIoU on
-val, mean of three seeds: FLOAT 54.8, INTEGER 54.0 (seed 0 54.85 and 54.81), PAPER_FCN, seed 0, 37.6,
-which drifts (docs/results/camvid.md says why).
+val, mean of three seeds: FLOAT 54.8, INTEGER 54.0 (seed 0: 54.85 and 54.81); PAPER_FCN, seed 0,
+37.6, which drifts (docs/results/camvid.md says why).
 """
 
 from ml_collections import ConfigDict
