@@ -7,7 +7,7 @@ paper's Tables II and III.
 
     ./bazelw run //tools:train -- --config=configs/digits_fcn8s.py --workdir=/tmp/digits-fcn8s
 
-Time: 2 to 4 minutes on 2 cores with AVX-512 VNNI. It is no longer than it must be
+Time: about 3 minutes (estimated) on 2 cores with AVX-512 VNNI. It is no longer than it must be
 to compare policies; more steps learn more.
 """
 

@@ -9,8 +9,8 @@ more bits, or of as many on finer grids.
 
     ./bazelw run //tools:sweep -- --sweep=ideas --table=docs/results/paper.jsonl
 
-Time: 2 to 4 minutes a run, 57 runs, on 2 cores with AVX-512 VNNI. Unsigned activations, and errors
-of 12 bits, are multiplied by TensorFlow's kernels, which are slower.
+Time (estimated): 2 to 4 minutes a run, 57 runs, on 2 cores with AVX-512 VNNI. Unsigned
+activations, and errors of 12 bits, are multiplied by TensorFlow's kernels, which are slower.
 """
 
 from ml_collections import ConfigDict

@@ -11,7 +11,7 @@ MSRA's random weights mu and sigma lie beyond it, so that the paper's rows have 
 
     ./bazelw run //tools:sweep -- --sweep=table1 --table=docs/results/paper.jsonl
 
-Time: 1 to 3 minutes a run, 39 runs, on 2 cores with AVX-512 VNNI.
+Time (estimated): 1 to 3 minutes a run, 39 runs, on 2 cores with AVX-512 VNNI.
 """
 
 from ml_collections import ConfigDict

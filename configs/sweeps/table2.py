@@ -7,8 +7,8 @@ trials of table2_rates have found it.
 
     ./bazelw run //tools:sweep -- --sweep=table2 --table=docs/results/paper.jsonl
 
-Time: 1 to 3 minutes a run, 30 runs (18 where those of table1 are in the table), on 2 cores with
-AVX-512 VNNI.
+Time (estimated): 1 to 3 minutes a run, 30 runs (18 where those of table1 are in the table), on
+2 cores with AVX-512 VNNI.
 """
 
 from ml_collections import ConfigDict

@@ -7,8 +7,8 @@ its training are those of table1.
 
     ./bazelw run //tools:sweep -- --sweep=table3 --table=docs/results/paper.jsonl
 
-Time: 2 to 3 minutes a run, 12 runs (6 where those of table1 are in the table), on 2 cores with
-AVX-512 VNNI.
+Time (estimated): 2 to 3 minutes a run, 12 runs (6 where those of table1 are in the table), on
+2 cores with AVX-512 VNNI.
 """
 
 from ml_collections import ConfigDict
