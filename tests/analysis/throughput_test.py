@@ -7,7 +7,8 @@ from tfquantseg.analysis.throughput import Rate, measure
 
 
 def test_pipeline_and_step_are_measured() -> None:
-    found = measure(tiny.config(rules=()), 0.06, with_step=True)
+    told: list[str] = []
+    found = measure(tiny.config(rules=()), 0.06, with_step=True, tell=told.append)
     assert found.examples == 16
     assert list(found.rows()) == ["decoded", "cached", "step"]
     for rate in found.rows().values():
@@ -16,18 +17,23 @@ def test_pipeline_and_step_are_measured() -> None:
         assert rate.seconds > 0
         assert rate.processor > 0
     assert found.as_json()["step"]["times_the_step"] == (1, 1)
+    assert told[:3] == [
+        "reading all images once",
+        "building the network",
+        "measuring decoded, 1 of 3",
+    ]
 
 
 def test_images_that_do_not_fit_are_not_called_cached() -> None:
     config = tiny.config()
     # A scene of 64 x 64 has 16 KiB, with its labels.
     config.data.options.cache_bytes = 15 * 2**14
-    found = measure(config, 0.06, with_step=False)
+    found = measure(config, 0.06, with_step=False, tell=print)
     assert list(found.rows()) == ["decoded"]
     assert (found.cached, found.step) == (None, None)
     assert "times_the_step" not in found.as_json()["decoded"]
     config.data.options.cache_bytes = 16 * 2**14
-    assert list(measure(config, 0.06, with_step=False).rows()) == ["decoded", "cached"]
+    assert list(measure(config, 0.06, with_step=False, tell=print).rows()) == ["decoded", "cached"]
 
 
 def test_a_rate_is_so_many_times_another() -> None:

@@ -104,7 +104,10 @@ def test_figure_10_of_a_table(
         '"INTEGER, residual_unet",24,0.5,,1,0',
         '"FLOAT, residual_unet",,0.5,,1,0',
     ]
-    assert "bits           analysis/bits.png, .csv\n" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "bits           analysis/bits.png, .csv\n" in out
+    sweep = json.loads(rows[0])["for"].partition(":")[0]
+    assert out.endswith(f"--sweep={sweep}.py --table={table} --summary\n")
 
     table.write_text("")
     assert analyze.main(["analyze", f"--sweep={table}", "--overwrite"]) == 2

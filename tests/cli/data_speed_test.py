@@ -21,7 +21,9 @@ def test_the_pipeline_alone(
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("BUILD_WORKING_DIRECTORY", raising=False)
     assert data.main(["data", "speed", *SMALL, "--nostep", "--json=speed.json"]) == 0
-    lines = capsys.readouterr().out.splitlines()
+    out, told = capsys.readouterr()
+    lines = out.splitlines()
+    assert "reading all images once\nmeasuring decoded, 1 of 3\n" in told
     assert lines[0] == "digits, 8 images of train, 2 of 48 x 48 at a time"
     titles = [line.split(" | ")[0] for line in lines if line.startswith("| pipeline")]
     assert titles == ["| pipeline, decoded anew", "| pipeline, kept in memory"]
@@ -47,6 +49,7 @@ def test_beside_a_step(capsys: pytest.CaptureFixture[str]) -> None:
     ("argv", "message"),
     [
         (("--seconds=0",), "flag --seconds=0"),
+        (("--seconds=nan",), "--seconds=nan is not accepted; give a number of seconds."),
         (("--json=none/a.json",), "There is no such folder to write to: none."),
         (("--config.data.name=digit",), "Unknown data set 'digit'"),
     ],

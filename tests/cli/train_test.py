@@ -42,7 +42,9 @@ def test_train_then_evaluate(here: Path, capsys: pytest.CaptureFixture[str]) -> 
     next_command = next(line for line in printed.out.splitlines() if "evaluate" in line).split()
     assert next_command[0] == "tfquantseg-evaluate"
 
-    assert " ".join(TINY[1:3]) in printed.out.splitlines()[-1]
+    audit, analyze = printed.out.splitlines()[-2:]
+    assert " ".join(TINY[1:3]) in audit
+    assert analyze == "  tfquantseg-analyze --workdir=tfquantseg-runs/digits"
 
     shown = next(line for line in printed.out.splitlines() if "predict" in line)
     assert predict.main(shlex.split(shown)) == 0
@@ -86,6 +88,14 @@ def test_a_learning_rate_off_its_grid_is_one_message(
     assert train.main(["train", *argv]) == 2
     shown = capsys.readouterr().err.splitlines()[-1]
     assert shown.startswith("Error: learning rate 0.1 is not on the 24-bit grid of")
+
+
+def test_a_run_of_integers_can_be_converted_next(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train.main(["train", *INTEGER]) == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last == "  tfquantseg-convert --workdir=tfquantseg-runs/digits"
 
 
 def test_a_folder_of_something_else_is_no_workdir(

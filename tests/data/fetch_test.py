@@ -38,10 +38,11 @@ def test_a_file_is_fetched_and_told(
     assert [done for done, _ in told] == sorted(done for done, _ in told)
 
 
+@pytest.mark.parametrize("path", ["unsized", "wordy"])
 def test_a_length_that_is_not_told_is_not_needed(
-    server: web_server.Server, tmp_path: pathlib.Path
+    server: web_server.Server, tmp_path: pathlib.Path, path: str
 ) -> None:
-    assert _fetch(f"{server.url}/unsized", tmp_path / "a")[-1] == (len(CONTENT), None)
+    assert _fetch(f"{server.url}/{path}", tmp_path / "a")[-1] == (len(CONTENT), None)
 
 
 def test_a_local_file_is_one_too(tmp_path: pathlib.Path) -> None:
@@ -94,6 +95,29 @@ def test_a_server_in_trouble_is_asked_again(
     with pytest.raises(ConnectionError, match=r"the server answers 503 .*, 3 times in a row"):
         _fetch(f"{server.url}/broken", tmp_path / "a")
     assert len(server.asked) == 3
+
+
+def test_a_server_that_has_nothing_more_is_asked_from_the_beginning(
+    server: web_server.Server, tmp_path: pathlib.Path
+) -> None:
+    """The file may have become shorter there since."""
+    warned: list[str] = []
+    with pytest.raises(ConnectionError, match=r"could not be fetched"):
+        fetch(
+            f"{server.url}/exhausted",
+            tmp_path / "a",
+            "md5",
+            MD5,
+            lambda done, total: None,
+            warn=warned.append,
+            tries=3,
+            wait=0.0,
+        )
+    half = len(CONTENT) // 2
+    assert server.asked[:3] == [None, f"bytes={half}-", None]
+    assert warned[0] == (f"the connection ended early after {half:,} bytes; going on from there")
+    assert warned[1] == "the server has no more of the file; trying again in 0 s (2 of 3)"
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_server_that_cannot_be_reached(tmp_path: pathlib.Path) -> None:

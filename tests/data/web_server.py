@@ -13,7 +13,8 @@ class Server:
 
     /whole gives it, /range from where it is asked for, /cut breaks off after half of what is left,
     /always-cut after half of the whole, /empty after nothing; /moved redirects to /whole, /broken
-    is a server error, /unsized gives no length. Others are not found.
+    is a server error, /unsized gives no length and /wordy one that is no number; /exhausted
+    breaks off after half and then has nothing from there on. Others are not found.
 
     Attributes:
         url: Where it is, without the path.
@@ -39,21 +40,26 @@ class Server:
                 if self.path == "/broken":
                     self.send_error(503)
                     return
+                if self.path == "/exhausted" and wanted:
+                    self.send_error(416)
+                    return
                 start, cut = 0, len(content)
                 if self.path in ("/range", "/cut") and wanted:
                     assert self.headers["If-Range"] == ETAG
                     start = int(wanted.removeprefix("bytes=").removesuffix("-"))
                 if self.path == "/cut":
                     cut = start + (len(content) - start + 1) // 2
-                elif self.path == "/always-cut":
+                elif self.path in ("/always-cut", "/exhausted"):
                     cut = len(content) // 2
                 elif self.path == "/empty":
                     cut = 0
-                elif self.path not in ("/whole", "/range", "/unsized"):
+                elif self.path not in ("/whole", "/range", "/unsized", "/wordy"):
                     self.send_error(404)
                     return
                 self.send_response(206 if start else 200)
-                if self.path != "/unsized":
+                if self.path == "/wordy":
+                    self.send_header("Content-Length", "all of it")
+                elif self.path != "/unsized":
                     self.send_header("Content-Length", str(len(content) - start))
                 self.send_header("ETag", ETAG)
                 if start:

@@ -82,6 +82,8 @@ def test_names_do_not_matter_to_a_key() -> None:
         ({"variants": ()}, "variants is"),
         ({"variants": ({**FLOAT, "base": 3},)}, "a variant's base is 3"),
         ({"variants": (FLOAT, FLOAT)}, "variants of different names"),
+        ({"variants": ({**FLOAT, "name": "a|b"},)}, r"name is 'a\|b'; accepted: one line of a tab"),
+        ({"variants": ({**FLOAT, "name": "a\nb"},)}, "accepted: one line of a table"),
         ({"variants": ("FLOAT",)}, "dicts such as"),
         ({"variants": ({**FLOAT, "change": 1},)}, "Unknown key of a variant.*'change'"),
         ({"variants": ({**FLOAT, "changes": {"polcy": "INTEGER"}},)}, "config.polcy.*policy"),

@@ -81,13 +81,16 @@ class Throughput:
         return {"examples": self.examples, **rows}
 
 
-def measure(config: ConfigDict, seconds: float, *, with_step: bool) -> Throughput:
+def measure(
+    config: ConfigDict, seconds: float, *, with_step: bool, tell: Callable[[str], None]
+) -> Throughput:
     """Measures the pipeline of a recipe's training split, and its training step.
 
     Args:
         config: The recipe.
         seconds: Least time to measure each of them for.
         with_step: Whether to measure the step: its network has to be built and traced.
+        tell: Called with what is done next.
 
     Raises:
         ValueError: A part of the recipe is not accepted, or an image cannot be read.
@@ -96,13 +99,16 @@ def measure(config: ConfigDict, seconds: float, *, with_step: bool) -> Throughpu
     decoded = load(config.data.name, config.data.train, **{**options, "cache_bytes": 0})
     cached = load(config.data.name, config.data.train, **options)
     turns: dict[str, Callable[[], int]] = {"decoded": _pipeline(config, decoded)}
+    tell("reading all images once")
     if _fits(cached):
         turns["cached"] = _pipeline(config, cached)
     if with_step:
+        tell("building the network")
         turns["step"] = _step(config, decoded)
     rounds: dict[str, list[Rate]] = {name: [] for name in turns}
-    for _ in range(_ROUNDS):
+    for number in range(_ROUNDS):
         for name, turn in turns.items():
+            tell(f"measuring {name}, {number + 1} of {_ROUNDS}")
             # What a pipeline has made ready while it waited, and the tracing of the step.
             for _ in range(_UNCOUNTED):
                 turn()

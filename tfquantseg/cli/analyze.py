@@ -35,12 +35,13 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from tfquantseg.cli import command
+from tfquantseg.cli import command, recipes
 
 if TYPE_CHECKING:
     from tfquantseg.analysis.figure import Figure
     from tfquantseg.analysis.run import Run
     from tfquantseg.data import SegmentationData
+    from tfquantseg.sweep.table import Row
 
 OF_RUNS = (
     "distributions",
@@ -100,9 +101,9 @@ def _analyze(values: flags.FlagValues) -> int:
     folder = Path(values.out) if values.out else first
     if values.json:
         whole.check_writable(Path(values.json))
-    makers = _of_sweep(Path(values.sweep)) if values.sweep else _of_runs(values.workdir)
+    rows = _rows(Path(values.sweep)) if values.sweep else {}
+    makers = _of_sweep(rows) if values.sweep else _of_runs(values.workdir)
     figure.check_free(names, folder, overwrite=values.overwrite)
-    folder.mkdir(parents=True, exist_ok=True)
     made: dict[str, Figure] = {}
     for name in names:
         try:
@@ -112,6 +113,7 @@ def _analyze(values: flags.FlagValues) -> int:
                 raise ValueError(str(error)) from error
             print(f"Left out: {name}. {error}", file=sys.stderr, flush=True)
             continue
+        folder.mkdir(parents=True, exist_ok=True)
         made[name].write(folder)
         print(f"{name:<13}  {command.shown(folder / name)}.png, .csv", flush=True)
     if values.json:
@@ -119,7 +121,7 @@ def _analyze(values: flags.FlagValues) -> int:
         numbers = {name: one.as_json() for name, one in made.items()}
         whole.write_whole(to, json.dumps(numbers, indent=1).encode() + b"\n")
         print(f"JSON           {command.shown(to)}")
-    _print_next(values)
+    _print_next(values, rows)
     return 0
 
 
@@ -141,8 +143,7 @@ def _chosen(
     return tuple(name for name in accepted if not asked or name in asked)
 
 
-def _of_sweep(table: Path) -> dict[str, Callable[[], Figure]]:
-    from tfquantseg.analysis.bits import bits
+def _rows(table: Path) -> dict[str, Row]:
     from tfquantseg.sweep import table as tables
 
     if not table.is_file():
@@ -152,6 +153,12 @@ def _of_sweep(table: Path) -> dict[str, Callable[[], Figure]]:
     rows = tables.read(table)
     if not rows:
         raise ValueError(f"{table} is empty: no run has finished. Let the sweep train some.")
+    return rows
+
+
+def _of_sweep(rows: dict[str, Row]) -> dict[str, Callable[[], Figure]]:
+    from tfquantseg.analysis.bits import bits
+
     return {"bits": lambda: bits(rows)}
 
 
@@ -217,11 +224,14 @@ def _common_data(runs: Sequence[Run]) -> SegmentationData:
     return one.validation
 
 
-def _print_next(values: flags.FlagValues) -> None:
+def _print_next(values: flags.FlagValues, rows: dict[str, Row]) -> None:
     print("Next:")
     if values.sweep:
-        table = shlex.quote(f"--table={values.sweep}")
-        print(f"  {command.command_line('sweep')} --sweep=figure10 {table} --summary")
+        trained_for = next(iter(rows.values()))["for"].partition(":")[0]
+        shipped = trained_for in recipes.shipped_sweeps()
+        sweep = f"--sweep={trained_for if shipped else f'{trained_for}.py'}"
+        given = shlex.join([sweep, f"--table={values.sweep}", "--summary"])
+        print(f"  {command.command_line('sweep')} {given}")
         return
     workdir = shlex.quote(f"--workdir={values.workdir[0]}")
     print(f"  {command.command_line('evaluate')} {workdir}")

@@ -91,7 +91,9 @@ def _download(values: flags.FlagValues, name: str | None) -> int:
     with _alone(parent / f"{whole.UNFINISHED}download-{name}", source.title) as unfinished:
         archive = unfinished / "archive"
         progress = Bytes(sys.stderr)
-        size = fetch(url, archive, source.algorithm, source.checksum, progress.show)
+        size = fetch(
+            url, archive, source.algorithm, source.checksum, progress.show, warn=progress.say
+        )
         progress.end()
         count: list[Count] = []
 

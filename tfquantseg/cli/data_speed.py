@@ -13,6 +13,8 @@ of all threads together, and changes little with others' work.
 from __future__ import annotations
 
 import json
+import math
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,13 +49,22 @@ def _define(values: flags.FlagValues, argv: list[str]) -> None:
 def _speed(values: flags.FlagValues) -> int:
     from tfquantseg.analysis.throughput import measure
     from tfquantseg.training import recipe, whole
+    from tfquantseg.training.bar import Line
 
     to = Path(values.json) if values.json else None
     if to:
         whole.check_writable(to)
     config = values.config
     recipe.check(config)
-    found = measure(config, values.seconds, with_step=values.step)
+    if not math.isfinite(values.seconds):
+        raise ValueError(f"--seconds={values.seconds} is not accepted; give a number of seconds.")
+    line = Line(sys.stderr)
+    found = measure(
+        config,
+        values.seconds,
+        with_step=values.step,
+        tell=lambda doing: line.draw(lambda: doing, now=True),
+    )
     height, width = config.data.size
     print(
         f"{config.data.name}, {found.examples:,} images of {config.data.train}, "

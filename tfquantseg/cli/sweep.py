@@ -66,8 +66,8 @@ def _define(values: flags.FlagValues, argv: list[str]) -> None:
     )
     flags.DEFINE_string(
         "work",
-        str(Path("tfquantseg-runs") / "sweep"),
-        "Folder for the work directories of the runs.",
+        None,
+        "Folder for the work directories of the runs. Default: tfquantseg-runs/NAME of NAME.jsonl.",
         flag_values=values,
     )
     flags.DEFINE_string(
@@ -91,7 +91,8 @@ def _sweep(values: flags.FlagValues) -> int:
 
     sweep = read(values.sweep)
     runs = sweep.only(values.only) if values.only else sweep.runs
-    path, work = Path(values.table), Path(values.work)
+    path = Path(values.table)
+    work = Path(values.work) if values.work else Path("tfquantseg-runs") / path.stem
     if values.list and values.summary:
         raise ValueError("--list and --summary both show, without training; give one of them.")
     if values.json:
@@ -104,7 +105,7 @@ def _sweep(values: flags.FlagValues) -> int:
         return code
     rows = table.read(path)
     if not code or any(run.key in rows for run in sweep.runs):
-        _print_summary(sweep, rows, values)
+        _print_summary(sweep, rows, values, work)
     return code
 
 
@@ -211,7 +212,9 @@ def _print_list(runs: Sequence[Run], rows: dict[str, Row], work: Path) -> None:
     print(f"{len(runs)} runs, {done} of them done, {len(runs) - done} to do.")
 
 
-def _print_summary(sweep: Sweep, rows: dict[str, Row], values: flags.FlagValues) -> None:
+def _print_summary(
+    sweep: Sweep, rows: dict[str, Row], values: flags.FlagValues, work: Path
+) -> None:
     from tfquantseg.sweep.summary import summary_of
     from tfquantseg.training import whole
 
@@ -227,9 +230,7 @@ def _print_summary(sweep: Sweep, rows: dict[str, Row], values: flags.FlagValues)
         to = Path(values.json)
         whole.write_whole(to, json.dumps(summary.as_json(), indent=2).encode() + b"\n")
         print(f"JSON   {command.shown(to)}")
-    given = shlex.join(
-        [f"--sweep={values.sweep}", f"--table={values.table}", f"--work={values.work}"]
-    )
+    given = shlex.join([f"--sweep={values.sweep}", f"--table={values.table}", f"--work={work}"])
     print("Next:")
     if any(run.key not in rows for run in sweep.runs):
         print(f"  {command.command_line('sweep')} {given}")

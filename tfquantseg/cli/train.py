@@ -45,7 +45,7 @@ def _define(values: flags.FlagValues, argv: list[str]) -> None:
 
 
 def _train(values: flags.FlagValues) -> int:
-    from tfquantseg.training import workdir
+    from tfquantseg.training import parts, workdir
     from tfquantseg.training.loop import train
 
     path = Path(values.workdir)
@@ -72,4 +72,7 @@ def _train(values: flags.FlagValues) -> int:
     print(f"  {command.command_line('predict')} {run} {show}")
     print(f"  {command.command_line('evaluate')} {run} --scales=dynamic")
     print(f"  {command.command_line('audit')} {recipes.arguments(values)}")
+    print(f"  {command.command_line('analyze')} {run}")
+    if not any(policy.is_float for _, policy in parts.rules(values.config).rules):
+        print(f"  {command.command_line('convert')} {run}")
     return 0

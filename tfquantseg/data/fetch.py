@@ -7,6 +7,7 @@ is still the same one there; else the file is fetched from its beginning.
 from __future__ import annotations
 
 import hashlib
+import http
 import http.client
 import pathlib
 import ssl
@@ -49,6 +50,7 @@ def fetch(
     checksum: str,
     tell: Callable[[int, int | None], None],
     *,
+    warn: Callable[[str], None] = lambda problem: None,
     tries: int = 5,
     wait: float = 2.0,
 ) -> int:
@@ -60,6 +62,7 @@ def fetch(
         algorithm: Of the checksum, a name that `hashlib` knows.
         checksum: Hexadecimal, of the whole file.
         tell: Called with the number of bytes written, and of the whole file if the server says.
+        warn: Called with what went wrong, before each further try.
         tries: How often in a row a connection may end without a byte before this gives up.
         wait: Seconds to wait before another connection.
 
@@ -83,6 +86,7 @@ def fetch(
                     break
                 if transfer.done > before:
                     failures = 0
+                    warn(f"{problem} after {transfer.done:,} bytes; going on from there")
                     continue
                 failures += 1
                 if failures >= tries:
@@ -91,6 +95,7 @@ def fetch(
                         f"{transfer.done:,} of {_number(transfer.total)} bytes. Nothing is kept; "
                         "try again later, or give a mirror as --url."
                     )
+                warn(f"{problem}; trying again in {wait:g} s ({failures + 1} of {tries})")
                 time.sleep(wait)
             found = _checksum(file, algorithm)
             if found != checksum.lower():
@@ -128,6 +133,8 @@ def _continue(
                 transfer = transfer._replace(done=transfer.done + len(chunk))
                 tell(transfer.done, transfer.total)
     except urllib.error.HTTPError as error:
+        if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and transfer.done:
+            return transfer._replace(version=None), "the server has no more of the file"
         if error.code < 500:
             raise ConnectionError(
                 f"{url} is not to be had: the server answers {error.code} {error.reason}. Give a "
@@ -143,7 +150,7 @@ def _continue(
 
 def _started(response: http.client.HTTPResponse, file: BinaryIO, transfer: _Transfer) -> _Transfer:
     """What is known once the server has answered; the file is emptied if it begins anew."""
-    length = response.headers.get("Content-Length")
+    length = response.headers.get("Content-Length", "")
     if response.headers.get("Content-Range", "").startswith(f"bytes {transfer.done}-"):
         return transfer
     file.seek(0)
@@ -151,7 +158,7 @@ def _started(response: http.client.HTTPResponse, file: BinaryIO, transfer: _Tran
     # A weak mark does not promise the same bytes.
     marks = [response.headers.get(name) for name in ("ETag", "Last-Modified")]
     version = next((mark for mark in marks if mark and not mark.startswith("W/")), None)
-    return _Transfer(0, int(length) if length else None, version)
+    return _Transfer(0, int(length) if length.isdecimal() else None, version)
 
 
 def _checksum(file: BinaryIO, algorithm: str) -> str:

@@ -203,6 +203,8 @@ def _variant(name: str, given: Any) -> dict[str, Any]:
     for key in ("name", "base", "baseline"):
         if key in given and (not isinstance(given[key], str) or not given[key]):
             raise _wrong(name, f"a variant's {key}", given[key], "a string")
+    if not given["name"].isprintable() or "|" in given["name"]:
+        raise _wrong(name, "a variant's name", given["name"], "one line of a table, without |")
     return given
 
 

@@ -119,6 +119,10 @@ class Bytes:
         self._done = done
         self._line.draw(lambda: self._text(done, total), now=False)
 
+    def say(self, text: str) -> None:
+        """Writes a line of its own."""
+        self._line.say(text)
+
     def end(self) -> None:
         """Tells that all are there; ends the line."""
         seconds = self._clock() - self._start
