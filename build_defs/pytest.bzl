@@ -26,13 +26,17 @@ def tq_test(name, srcs, deps = [], data = [], size = "medium", **kwargs):
         **kwargs
     )
 
-def tq_tests(deps = [], data = [], sizes = {}, extra_data = {}):
-    """One test target for each *_test.py of the folder; the files beside them are their support.
+def tq_tests(deps = [], data = [], alone = {}, extra_data = {}):
+    """Tests every *_test.py of the folder; the files beside them are their support.
+
+    TensorFlow takes seconds to start, so `//...` runs the files of a folder in one process, the
+    target `together`. Each file is a target of its own name besides, which runs when it is asked for.
 
     Args:
       deps: libraries under test, for all files.
       data: files that the tests read, for all files.
-      sizes: Bazel's size for targets that are not medium.
+      alone: files that take long, without their ending, and Bazel's size for each: they run in
+        processes of their own.
       extra_data: files that one target reads besides.
     """
     native.py_library(
@@ -47,15 +51,30 @@ def tq_tests(deps = [], data = [], sizes = {}, extra_data = {}):
         srcs = native.glob(["**/*.py"]),
         visibility = ["//tests:__subpackages__"],
     )
+    for name in alone.keys() + extra_data.keys():
+        if not native.glob([name + ".py"]):
+            fail("There is no {}.py in this folder: correct alone or extra_data.".format(name))
+    deps = deps + ([":support"] if native.package_name() != "tests" else [])
+    together, together_data = [], {}
     for src in native.glob(["**/*_test.py"]):
         name = src[:-len(".py")]
+        extra = extra_data.get(name, [])
+        if name not in alone:
+            together.append(src)
+            together_data.update({label: None for label in extra})
         tq_test(
             name = name,
-            size = sizes.get(name, "medium"),
+            size = alone.get(name, "medium"),
             srcs = [src],
-            data = data + extra_data.get(name, []),
-            deps = deps + ([":support"] if native.package_name() != "tests" else []),
+            data = data + extra,
+            tags = [] if name in alone else ["manual"],
+            deps = deps,
         )
-    for name in sizes.keys() + extra_data.keys():
-        if not native.glob([name + ".py"]):
-            fail("There is no {}.py in this folder: correct sizes or extra_data.".format(name))
+    if together:
+        tq_test(
+            name = "together",
+            size = "large",
+            srcs = together,
+            data = data + [label for label in together_data if label not in data],
+            deps = deps,
+        )

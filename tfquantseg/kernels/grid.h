@@ -45,7 +45,7 @@ struct ScaledGrid {
     if (scale_kind == "max") return unit;
     constexpr uint32_t kMantissaOfSqrt2 = 0x3504f3;
     const uint32_t bits = BitsOf(unit);
-    return FloatOf(((bits >> 23) + ((bits & 0x7fffff) >= kMantissaOfSqrt2)) << 23);
+    return FloatOf(((bits >> 23) + ((bits & 0x7fffff) > kMantissaOfSqrt2)) << 23);
   }
 
   float Step(float unit) const { return constant_step ? constant_step : unit / divisor * gain; }

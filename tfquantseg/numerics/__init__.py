@@ -18,18 +18,20 @@ from tfquantseg.numerics.errors import (
 from tfquantseg.numerics.grids import (
     Clip,
     Quantized,
-    Rounding,
     Scaled,
     Uniform,
     delta,
     largest_magnitude,
     levels,
+)
+from tfquantseg.numerics.packing import pack, pack24, unpack, unpack24
+from tfquantseg.numerics.pooling import max_pool
+from tfquantseg.numerics.rounding import (
+    Rounding,
     round_half_away,
     round_half_up,
     round_stochastic,
 )
-from tfquantseg.numerics.packing import pack, pack24, unpack, unpack24
-from tfquantseg.numerics.pooling import max_pool
 from tfquantseg.numerics.scales import DEVIATIONS, PERCENTILE, ScaleOf, scale_of
 from tfquantseg.numerics.taps import tap, tap_rounding, tapped_roundings
 from tfquantseg.numerics.updates import Counts, encode_gradient, poisoned, update_weight

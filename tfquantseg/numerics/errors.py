@@ -24,7 +24,8 @@ import tensorflow as tf
 
 from tfquantseg import kernels
 from tfquantseg.numerics.fused import largest_by_channel
-from tfquantseg.numerics.grids import Quantized, Scaled, Seed, Uniform, largest_magnitude
+from tfquantseg.numerics.grids import Quantized, Scaled, Uniform, largest_magnitude
+from tfquantseg.numerics.rounding import Seed
 from tfquantseg.numerics.taps import tap, tap_rounding
 
 

@@ -25,12 +25,20 @@ import tensorflow as tf
 
 from tfquantseg import kernels
 from tfquantseg.numerics.fused import ends
+from tfquantseg.numerics.rounding import (
+    ROUNDINGS,
+    Rounding,
+    Seed,
+    is_seed,
+    nearest_power_of_two,
+    quotient,
+    round_nearest,
+    round_stochastic,
+)
 
-Rounding = Literal["half_up", "half_away", "half_even"]
 Step = Literal["max/128", "max/127"]
 Scale = Literal["max", "power_of_two", "one"]
 Clip = Literal["1-D", "1", "none"]
-Seed = tuple[int | tf.Tensor, int | tf.Tensor]
 
 MAX_BITS = 24
 """float32 holds the integers of at most 24 bits exactly."""
@@ -44,15 +52,9 @@ MAX_FLAG_BITS = 12
 _LEAST_SCALE = 2.0**-100
 """A scale below it counts as zero: its step, or a product of two such steps, would underflow."""
 
-_ROUNDINGS = ("half_up", "half_away", "half_even")
-
-_BELOW_HALF = float(np.nextafter(np.float32(0.5), np.float32(0)))
-
 # What own ops round has no derivative; where one is wanted, `errors` says what it is.
 for _op in ("Magnitude", "Step", "EncodeScaled", "EncodeBytes", "EncodeUniform", "EncodeError"):
     tf.no_gradient(f"Tfquantseg{_op}")
-
-_MANTISSA_OF_SQRT_2 = int(np.float32(math.sqrt(2)).view(np.int32)) & (2**23 - 1)
 
 
 class Quantized(NamedTuple):
@@ -81,91 +83,10 @@ def levels(bits: int) -> int:
     return 2 ** (bits - 1) - 1
 
 
-def round_half_up(x: tf.Tensor) -> tf.Tensor:
-    """Rounds to the nearest integer, ties upwards: ``floor(x + 1/2)`` (Eq 2), exactly.
-
-    In float32, ``x + 0.5`` itself rounds: 0.49999997 would become 1. Below zero the sum is exact
-    where it matters; above zero the largest float below one half gives the exact result.
-
-    Args:
-        x: float32 tensor, any shape, ``|x| < 2**23``.
-
-    Returns:
-        float32 tensor of integers, of x's shape.
-    """
-    return tf.floor(x + tf.where(x > 0, _BELOW_HALF, 0.5))
-
-
-def round_half_away(x: tf.Tensor) -> tf.Tensor:
-    """Rounds to the nearest integer, ties away from zero, as integer devices do.
-
-    Args:
-        x: float32 tensor, any shape, ``|x| < 2**23``.
-
-    Returns:
-        float32 tensor of integers, of x's shape: ``sign(x) * floor(|x| + 1/2)``, exactly.
-    """
-    return tf.sign(x) * tf.floor(tf.abs(x) + _BELOW_HALF)
-
-
-def round_stochastic(x: tf.Tensor, seed: Seed) -> tf.Tensor:
-    """Rounds to one of the two neighbours, up with probability ``x - floor(x)`` (Eq 6).
-
-    The draws are Philox, of 16 bits each, a function of the seed alone: the same seed gives the
-    same result in eager execution, graphs and XLA, before and after a restart.
-
-    Args:
-        x: float32 tensor, any shape, ``|x| < 2**22``.
-        seed: two integers (or integer scalars); use another pair for every tensor and step.
-
-    Returns:
-        float32 tensor of integers, of x's shape, whose expectation is x (to within 2**-17).
-    """
-    key = tf.stack([tf.cast(part, tf.int64) for part in seed])
-    # Words, because XLA makes other floats than eager execution of the same Philox words.
-    size = tf.size(x)
-    words = tf.random.stateless_uniform(
-        [(size + 1) // 2], key, minval=None, maxval=None, dtype=tf.int32, alg="philox"
-    )
-    halves = tf.reshape(tf.bitcast(words, tf.int16), [-1])[:size]  # -2**15 .. 2**15 - 1
-    draws = (tf.cast(halves, tf.float32) + (2.0**15 + 0.5)) * 2.0**-16  # inside 0 .. 1
-    draws = tf.reshape(draws, tf.shape(x))
-    below = tf.floor(x)
-    return below + tf.cast(draws < x - below, tf.float32)
-
-
-def _round(x: tf.Tensor, rounding: Rounding) -> tf.Tensor:
-    if rounding == "half_even":
-        return tf.round(x)
-    return round_half_up(x) if rounding == "half_up" else round_half_away(x)
-
-
-def _nearest_power_of_two(x: tf.Tensor) -> tf.Tensor:
-    """Returns 2**round(log2(x)), exactly, of normal positive float32: from the bits of x."""
-    bits = tf.bitcast(x, tf.int32)
-    exponent = tf.bitwise.right_shift(bits, 23)
-    mantissa = tf.bitwise.bitwise_and(bits, 2**23 - 1)
-    rounded = exponent + tf.cast(mantissa >= _MANTISSA_OF_SQRT_2, tf.int32)
-    return tf.bitcast(tf.bitwise.left_shift(rounded, 23), tf.float32)
-
-
-def _quotient(x: tf.Tensor, divisor: tf.Tensor) -> tf.Tensor:
-    # In float64, because graph compilers replace a float32 division by a constant with a product,
-    # whose last bit differs. Rounded to float32, it is the correct quotient.
-    return tf.cast(tf.cast(x, tf.float64) / tf.cast(divisor, tf.float64), tf.float32)
-
-
 def _checked_bits(bits: object, most: int) -> int:
     if not isinstance(bits, int | np.integer) or isinstance(bits, bool) or not 2 <= bits <= most:
         raise ValueError(f"bits must be an integer from 2 to {most}, received {bits!r}.")
     return int(bits)
-
-
-def _is_seed(seed: object) -> bool:
-    if not isinstance(seed, tuple | list) or len(seed) != 2:
-        return False
-    types = [part.dtype for part in map(tf.convert_to_tensor, seed)]
-    return all(kind.is_integer for kind in types)
 
 
 def _check_flags(grid: "Scaled") -> None:
@@ -211,7 +132,7 @@ class Uniform:
     def __post_init__(self) -> None:
         """Checks the fields and keeps a vector of limits as a tuple."""
         object.__setattr__(self, "bits", _checked_bits(self.bits, MAX_BITS))
-        _check_choice("rounding", self.rounding, _ROUNDINGS)
+        _check_choice("rounding", self.rounding, ROUNDINGS)
         try:
             array = np.asarray(self.limit, np.float64)
         except (TypeError, ValueError):
@@ -272,7 +193,7 @@ class Uniform:
                 rounding=self.rounding,
             )
             return Quantized(integers, tf.constant(step))
-        integers = _round(tf.clip_by_value(x * (1 / step), -most, most), self.rounding)
+        integers = round_nearest(tf.clip_by_value(x * (1 / step), -most, most), self.rounding)
         return Quantized(integers, tf.constant(step))
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
@@ -341,7 +262,7 @@ class Scaled:
         _check_choice("clip", self.clip, ("1-D", "1", "none"))
         if not (isinstance(self.gain, int | float) and 0 < self.gain < math.inf):
             raise ValueError(f"gain must be a positive number, received {self.gain!r}.")
-        _check_choice("rounding", self.rounding, _ROUNDINGS)
+        _check_choice("rounding", self.rounding, ROUNDINGS)
         if self.flag and not (self.signed and self.rescale and self.clip != "none"):
             raise ValueError("flag needs signed=True, rescale=True and a clip.")
         if self.flag and self.bits > MAX_FLAG_BITS:
@@ -437,7 +358,7 @@ class Scaled:
         if self.stochastic != (seed is not None):
             need = "needs seed=(a, b)" if self.stochastic else "takes no seed"
             raise ValueError(f"{self} {need}, received {seed!r}.")
-        if seed is not None and not _is_seed(seed):
+        if seed is not None and not is_seed(seed):
             raise ValueError(f"seed must be two integers (a, b), received {seed!r}.")
         if isinstance(scale, int | float | np.number) and not 0 <= scale < math.inf:
             raise ValueError(f"scale must be finite and not negative, received {scale!r}.")
@@ -460,12 +381,12 @@ class Scaled:
             return Quantized(integers, ops.tfquantseg_step(most, **attributes))
         unit = self._unit(most)
         frozen = not tf.executing_eagerly() and tf.get_static_value(most) is not None
-        ratio = (_quotient(x, unit) if frozen else x / unit) * self.divisor
+        ratio = (quotient(x, unit) if frozen else x / unit) * self.divisor
         if self.flag:
             small = tf.abs(ratio) < 1
             steps = tf.where(small, ratio * self._fine, self._clipped(ratio))
             if seed is None:
-                rounded = _round(steps, self.rounding)
+                rounded = round_nearest(steps, self.rounding)
             else:
                 rounded = round_stochastic(steps, seed)
             integers = tf.where(small, rounded, rounded * self._fine)
@@ -473,14 +394,14 @@ class Scaled:
         if seed is not None:
             integers = self._clipped(round_stochastic(ratio, seed))
         else:
-            integers = _round(self._clipped(ratio), self.rounding)
+            integers = round_nearest(self._clipped(ratio), self.rounding)
         return Quantized(integers, self._step(unit))
 
     def _unit(self, scale: tf.Tensor) -> tf.Tensor:
         if self.scale == "one":
             return tf.constant(1.0)
         unit = tf.where(scale >= _LEAST_SCALE, scale, 1.0)
-        return unit if self.scale == "max" else _nearest_power_of_two(unit)
+        return unit if self.scale == "max" else nearest_power_of_two(unit)
 
     def _clipped(self, steps: tf.Tensor) -> tf.Tensor:
         if self.signed and self.clip == "none":
@@ -490,7 +411,7 @@ class Scaled:
     def _step(self, unit: tf.Tensor) -> tf.Tensor:
         if not self.rescale:
             return tf.constant(self.gain / self.divisor, tf.float32)
-        step = _quotient(unit, tf.constant(self.divisor))
+        step = quotient(unit, tf.constant(self.divisor))
         return step if self.gain == 1 else step * np.float32(self.gain)
 
     def __call__(self, x: tf.Tensor, seed: Seed | None = None) -> tf.Tensor:

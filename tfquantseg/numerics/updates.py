@@ -16,11 +16,11 @@ from tfquantseg import kernels
 from tfquantseg.numerics.grids import (
     Quantized,
     Scaled,
-    Seed,
     Uniform,
     delta,
     largest_magnitude,
 )
+from tfquantseg.numerics.rounding import Seed
 from tfquantseg.numerics.taps import tap
 
 _INT8_MOST = 127
