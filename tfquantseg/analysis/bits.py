@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tfquantseg.analysis.figure import Figure
-from tfquantseg.analysis.plot import COLOURS, Panel, Series, panels
+from tfquantseg.analysis.plot import COLOURS, Panel, Series, image, panels
 from tfquantseg.policy import preset
 from tfquantseg.sweep.summary import Mean
 from tfquantseg.sweep.table import FINISHED, Row
@@ -71,7 +71,7 @@ def bits(rows: Mapping[str, Row]) -> Figure:
         series=tuple(series),
         levels=tuple(dict(levels).items()),
     )
-    picture = panels("mIoU against k_U", [panel], notes=notes)
+    picture = image(panels("mIoU against k_U", [panel], notes=notes))
     columns = ("configuration", "k_U", "miou", "standard_error", "runs", "diverged")
     return Figure("bits", picture, columns, tuple(numbers))
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from tfquantseg.analysis.figure import Figure
 from tfquantseg.analysis.observed import Observed
-from tfquantseg.analysis.plot import COLOURS, Bar, Panel, Series, bars, panels
+from tfquantseg.analysis.plot import COLOURS, Bar, Panel, Series, bars, image, panels
 from tfquantseg.layers import BatchNorm
 
 DECODER = r"(fc\d|score|upscore|decode|up\d|aspp|logits).*"
@@ -62,7 +62,7 @@ def loss(logs: Mapping[str, Sequence[Mapping[str, str]]], title: str) -> Figure:
     if scores:
         parts.append(Panel(title="Validation", x="step", y="mIoU, %", series=tuple(scores)))
     columns = ("run", "step", "loss", f"mean_of_{_SMOOTH}", "miou")
-    return Figure("loss", panels(title, parts), columns, tuple(rows))
+    return Figure("loss", image(panels(title, parts)), columns, tuple(rows))
 
 
 def magnitudes(observed: Mapping[int, Sequence[Observed]], title: str) -> Figure:
@@ -96,9 +96,8 @@ def magnitudes(observed: Mapping[int, Sequence[Observed]], title: str) -> Figure
         ),
     )
     notes = ("Of the initial network and of each checkpoint that the run has kept.",)
-    return Figure(
-        "magnitudes", panels(title, [panel], notes=notes), ("step", "layer", "max_G"), tuple(rows)
-    )
+    picture = image(panels(title, [panel], notes=notes))
+    return Figure("magnitudes", picture, ("step", "layer", "max_G"), tuple(rows))
 
 
 def weights(
@@ -163,7 +162,7 @@ def weights(
             )
     notes = ("At most one weight in a thousand lies outside each panel.",)
     columns = ("part", "step", "from", "to", "share")
-    return Figure("weights", panels(title, parts, notes=notes), columns, tuple(rows))
+    return Figure("weights", image(panels(title, parts, notes=notes)), columns, tuple(rows))
 
 
 def norms(model: keras.Model, title: str) -> Figure:
@@ -210,7 +209,7 @@ def norms(model: keras.Model, title: str) -> Figure:
     rules = ((-_LIMIT, "-2"), (_LIMIT, "2"))
     notes = ("Boxes: quartiles; lines: smallest to largest. The paper's grids end at 2.",)
     columns = ("object", "least", "quartile_1", "median", "quartile_3", "most", "share_beyond_2")
-    picture = bars(title, lines, "value", rules=rules, notes=notes)
+    picture = image(bars(title, lines, "value", rules=rules, notes=notes))
     return Figure("norms", picture, columns, tuple(rows))
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from tfquantseg.analysis.figure import Figure
 from tfquantseg.analysis.observed import FORWARD, LETTERS, Observed
-from tfquantseg.analysis.plot import COLOURS, Bar, Panel, Series, bars, panels
+from tfquantseg.analysis.plot import COLOURS, Bar, Panel, Series, bars, image, panels
 
 _NAMES = {
     "W": "W, weights",
@@ -60,7 +60,7 @@ def distributions(observed: Sequence[Observed], title: str) -> Figure:
     )
     return Figure(
         "distributions",
-        panels(title, parts, notes=notes),
+        image(panels(title, parts, notes=notes)),
         ("object", "from_power_of_ten", "to_power_of_ten", "share"),
         tuple(rows),
     )
@@ -109,7 +109,7 @@ def levels(observed: Sequence[Observed], title: str) -> Figure:
                 y_range=(0.0, 1.1 * top),
             )
         )
-    return Figure("levels", panels(title, parts), ("object", "level", "share"), tuple(rows))
+    return Figure("levels", image(panels(title, parts)), ("object", "level", "share"), tuple(rows))
 
 
 def zeroed(observed: Sequence[Observed], title: str) -> Figure:
@@ -129,7 +129,9 @@ def zeroed(observed: Sequence[Observed], title: str) -> Figure:
     ]
     return Figure(
         "zeroed",
-        bars(title, lines, "share of the values not zero that became zero, %", limits=(0, 100)),
+        image(
+            bars(title, lines, "share of the values not zero that became zero, %", limits=(0, 100))
+        ),
         ("layer", "object", "share"),
         tuple((one.owner, one.letter, one.zeroed) for one in found),
     )
@@ -178,7 +180,7 @@ def gradients(observed: Sequence[Observed], title: str) -> Figure:
     )
     return Figure(
         "gradients",
-        panels(title, [panel]),
+        image(panels(title, [panel])),
         ("which", "layer", "deviation", "from_power_of_ten", "to_power_of_ten", "share"),
         tuple(rows),
     )

@@ -121,7 +121,7 @@ def _benchmark(values: flags.FlagValues) -> int:
     print(*report.comparisons(), sep="\n")
     print(f"{about['processor']}, {threads} threads.", *report.notes, *report.left_out, sep="\n")
     with io.BytesIO() as png:
-        chart(report).save(png, "PNG")
+        chart(report).savefig(png, format="png")
         whole.write_whole(picture, png.getvalue())
     print(f"Chart  {command.shown(picture)}")
     if to is not None:
