@@ -90,7 +90,7 @@ def test_every_file_has_its_row(compared: tuple[Path, str]) -> None:
     assert {"panels.png", "panels.csv"} < {path.name for path in out.iterdir()}
     head, first = (out / "panels.csv").read_text().splitlines()[:2]
     assert head == "example,run,miou,boundary_miou" and ",float32," in first
-    assert printed.endswith(f"tfquantseg-evaluate --workdir={compared[0].parent / 'float'}\n")
+    assert printed.endswith(f"tfquantseg-sensitivity --workdir={compared[0].parent / 'float'}\n")
 
 
 def test_the_same_again_keeps_files_and_other_settings_are_refused(

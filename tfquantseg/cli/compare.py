@@ -372,4 +372,4 @@ def _print_next(values: flags.FlagValues, folder: Path, names: Sequence[str]) ->
     elif "ours" in names:
         model = shlex.quote(f"--model={command.shown(folder / 'ours.tflite')}")
         print(f"  {command.command_line('preflight')} {model}")
-    print(f"  {command.command_line('evaluate')} {workdir}")
+    print(f"  {command.command_line('sensitivity')} {workdir}")
