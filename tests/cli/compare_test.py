@@ -5,16 +5,14 @@ import io
 import json
 import shutil
 from pathlib import Path
-from typing import Any
 
-import keras
 import numpy as np
 import pytest
 from ai_edge_litert import interpreter as litert
 
-from tests.cli.short_run import TINY
+from tests.cli import short_run
 from tfquantseg import metrics
-from tfquantseg.cli import compare, train
+from tfquantseg.cli import compare
 from tfquantseg.data import load
 
 # What TensorFlow's converter says when it is asked for int8 at both ends.
@@ -26,17 +24,13 @@ QUICK = ("--steps=2", "--rounds=1", "--images=2", "--calibration=2", "--threads=
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The work directory of a run of two steps in float32."""
-    path = tmp_path_factory.mktemp("trained") / "float"
-    assert train.main(["train", *TINY, "--config.policy=FLOAT", f"--workdir={path}"]) == 0
-    return path
+    return short_run.trained_in(tmp_path_factory.mktemp("trained") / "float", "FLOAT")
 
 
 @pytest.fixture(scope="module")
 def integer(trained: Path) -> Path:
     """That of a run of two steps in INTEGER."""
-    path = trained.parent / "integer"
-    assert train.main(["train", *TINY, f"--workdir={path}"]) == 0
-    return path
+    return short_run.trained_in(trained.parent / "integer", "INTEGER")
 
 
 @pytest.fixture(scope="module")
@@ -132,20 +126,10 @@ def test_a_run_in_integers_is_no_float_network(
     assert not (integer / "compare").exists()
 
 
-def copied(trained: Path, to: Path) -> Path:
-    """A work directory that a test may damage."""
-    shutil.copytree(trained, to, ignore=shutil.ignore_patterns("compare", "tensorboard"))
-    return to
-
-
 def test_weights_that_are_no_numbers_are_named(
     trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run = copied(trained, tmp_path / "run")
-    (file,) = run.glob("checkpoints/*/model.keras")
-    model: Any = keras.saving.load_model(file, compile=False)
-    model.get_layer("stem").kernel.assign(np.full(model.get_layer("stem").kernel.shape, np.nan))
-    model.save(file)
+    run = short_run.without_numbers(trained, tmp_path / "run")
     assert compare.main(["compare", f"--workdir={run}"]) == 2
     assert "values of stem/kernel are not finite" in capsys.readouterr().err
 
@@ -155,6 +139,7 @@ def test_weights_that_are_no_numbers_are_named(
     [
         (["--variants=our"], "Did you mean 'ours'?"),
         (["--policy=FLOAT"], "which quantizes nothing; give one such as INTEGER"),
+        (["--policy=INTEGER k_W=16"], "8 bits"),
         (["--policy=INTEGR"], "no preset is called 'INTEGR'"),
         (["--peers_python=/no/such"], "which can't be run"),
         (["--size=65,64"], "sides that are multiples of 8"),
@@ -172,7 +157,7 @@ def test_bad_flags(
 def test_a_run_without_a_checkpoint(
     trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run = copied(trained, tmp_path / "run")
+    run = Path(shutil.copytree(trained, tmp_path / "run"))
     shutil.rmtree(run / "checkpoints")
     (run / "checkpoints").mkdir()
     assert compare.main(["compare", f"--workdir={run}"]) == 2

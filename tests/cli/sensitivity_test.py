@@ -5,16 +5,13 @@ import contextlib
 import csv
 import io
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
-import keras
-import numpy as np
 import pytest
 from PIL import Image
 
-from tests.cli.short_run import TINY
+from tests.cli import short_run
 from tfquantseg import Rules, preset
 from tfquantseg.cli import sensitivity, train
 
@@ -25,9 +22,7 @@ COARSE = "INTEGER k_W=2 k_A=3 k_E1=3 k_E2=3 k_G=3"
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The work directory of a run of two steps in float32."""
-    path = tmp_path_factory.mktemp("trained") / "float"
-    assert train.main(["train", *TINY, "--config.policy=FLOAT", f"--workdir={path}"]) == 0
-    return path
+    return short_run.trained_in(tmp_path_factory.mktemp("trained") / "float", "FLOAT")
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +83,7 @@ def test_rules_lift_layers_and_are_checked(measured: tuple[Path, dict[str, Any],
 
 def test_train_takes_the_rules(measured: tuple[Path, dict[str, Any], str], tmp_path: Path) -> None:
     rules = (measured[0] / "rules.txt").read_text()
-    argv = ["train", *TINY, f"--config.policy={COARSE}", f"--config.rules={rules}"]
+    argv = ["train", *short_run.TINY, f"--config.policy={COARSE}", f"--config.rules={rules}"]
     run = tmp_path / "mixed"
     assert train.main([*argv, f"--workdir={run}"]) == 0
     objects = (run / "objects.txt").read_text().splitlines()
@@ -101,8 +96,7 @@ def test_train_takes_the_rules(measured: tuple[Path, dict[str, Any], str], tmp_p
 def test_eight_bits_need_no_rules_and_a_run_in_integers_is_taken_as_float(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run = tmp_path / "integer"
-    assert train.main(["train", *TINY, f"--workdir={run}"]) == 0
+    run = short_run.trained_in(tmp_path / "integer", "INTEGER")
     capsys.readouterr()
     argv = ["sensitivity", f"--workdir={run}", *QUICK, "--objects=W,G", "--layers=stem|logits"]
     asked = ["--rise=0.5", "--lost=0.5"]  # of four layers' objects, at 8 bits
@@ -141,12 +135,7 @@ def test_bad_flags(
 def test_weights_that_are_no_numbers_are_named(
     trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run = tmp_path / "run"
-    shutil.copytree(trained, run, ignore=shutil.ignore_patterns("tensorboard"))
-    (file,) = run.glob("checkpoints/*/model.keras")
-    model: Any = keras.saving.load_model(file, compile=False)
-    model.get_layer("stem").kernel.assign(np.full(model.get_layer("stem").kernel.shape, np.nan))
-    model.save(file)
+    run = short_run.without_numbers(trained, tmp_path / "run")
     assert sensitivity.main(["sensitivity", f"--workdir={run}"]) == 2
     assert "values of stem/kernel are not finite" in capsys.readouterr().err
 

@@ -32,7 +32,7 @@ from tfquantseg.benchmark import description, stock, worker
 from tfquantseg.benchmark.any_file import AnyFile
 from tfquantseg.data import SegmentationData, class_weights
 from tfquantseg.data.pipeline import MID_GREY
-from tfquantseg.export import certify, freeze, write_tflite
+from tfquantseg.export import certify, draft, freeze, write_tflite
 from tfquantseg.models.framing import Size
 from tfquantseg.policy import preset
 from tfquantseg.training.fine_tuning import fine_tune
@@ -304,6 +304,20 @@ def _train_on(
         learning_rate=options.learning_rate,
         seen=progress(options.steps, what),
     )
+
+
+def check_policy(subject: Subject, policy: str) -> None:
+    """Checks that a file can hold what this policy makes of the network, before it is trained.
+
+    Raises:
+        ValueError: it can't, or the policy quantizes nothing; says why.
+    """
+    chosen = preset(policy)
+    if chosen.is_float:
+        raise ValueError(
+            f"--policy is {policy!r}, which quantizes nothing; give one such as INTEGER."
+        )
+    draft(quantize(subject.model, chosen), *subject.size)
 
 
 def _agreement(subject: Subject, options: Options, content: bytes, model: keras.Model) -> float:

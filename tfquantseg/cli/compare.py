@@ -123,6 +123,8 @@ def _compare(values: flags.FlagValues) -> int:
     options = _options(values, subject)
     if set(names) & set(contestants.OF_PEERS):
         contestants.check_described(subject)
+    if "ours" in names and integer is None:
+        contestants.check_policy(subject, options.policy)
     folder = Path(values.out) if values.out else Path(values.workdir) / "compare"
     folder.mkdir(parents=True, exist_ok=True)
     for name in (_PAGE, _JSON, f"{_PANELS}.png", f"{_PANELS}.csv"):
@@ -220,6 +222,7 @@ def _integer(values: flags.FlagValues, subject: Subject) -> _Integer:
     Raises:
         ValueError: it computes in float32, or is of another network or other data.
     """
+    from tfquantseg.export import freeze
     from tfquantseg.training import loaded, recipe
     from tfquantseg.training.evaluation import load_model
 
@@ -245,19 +248,15 @@ def _integer(values: flags.FlagValues, subject: Subject) -> _Integer:
             "and ours is made of --workdir."
         )
     loaded.check_finite(model, str(checkpoint.path))
+    freeze(model, *subject.size)  # What has no file is refused before the work.
     return _Integer(model, checkpoint.step, _sha256(checkpoint.model))
 
 
 def _options(values: flags.FlagValues, subject: Subject) -> Options:
     from tfquantseg.benchmark import machine
     from tfquantseg.benchmark.contestants import Options
-    from tfquantseg.policy import preset
     from tfquantseg.training.fine_tuning import last_learning_rate
 
-    if preset(values.policy).is_float:
-        raise ValueError(
-            f"--policy is {values.policy!r}, which quantizes nothing; give one such as INTEGER."
-        )
     return Options(
         steps=values.steps,
         learning_rate=values.rate or last_learning_rate(subject.config),
