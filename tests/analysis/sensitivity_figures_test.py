@@ -39,7 +39,8 @@ def test_a_cost_below_zero_is_drawn_to_the_left() -> None:
 
 
 def test_many_objects_are_cut_in_the_picture_alone() -> None:
-    many = [Finding(f"layer{i}", "W", loss=i, miou=0.0) for i in range(50)]
-    figure = sensitivity_figures.forward(many, "A title", 0.5)
-    assert len(figure.rows) == 50
-    assert figure.picture.height < 50 * 20  # pixels a bar
+    many = [Finding(f"layer{i}", "W", loss=i, miou=0.0) for i in range(60)]
+    cut, more = (sensitivity_figures.forward(many[:n], "A title", 0.5) for n in (45, 60))
+    assert (len(cut.rows), len(more.rows)) == (45, 60)
+    assert cut.picture.height == more.picture.height
+    assert sensitivity_figures.forward(many[:9], "A title", 0.5).picture.height < cut.picture.height

@@ -139,7 +139,10 @@ def test_weights_that_are_no_numbers_are_named(
     [
         (["--variants=our"], "Did you mean 'ours'?"),
         (["--policy=FLOAT"], "which quantizes nothing; give one such as INTEGER"),
-        (["--policy=INTEGER k_W=16"], "8 bits"),
+        (
+            ["--policy=INTEGER k_W=16"],
+            "'stem': weights of 16 bits; files hold 8. Give another --policy",
+        ),
         (["--policy=INTEGR"], "no preset is called 'INTEGR'"),
         (["--peers_python=/no/such"], "which can't be run"),
         (["--size=65,64"], "sides that are multiples of 8"),

@@ -317,7 +317,12 @@ def check_policy(subject: Subject, policy: str) -> None:
         raise ValueError(
             f"--policy is {policy!r}, which quantizes nothing; give one such as INTEGER."
         )
-    draft(quantize(subject.model, chosen), *subject.size)
+    try:
+        draft(quantize(subject.model, chosen), *subject.size)
+    except ValueError as error:
+        raise ValueError(
+            f"{error} Give another --policy, or leave ours out of --variants."
+        ) from error
 
 
 def _agreement(subject: Subject, options: Options, content: bytes, model: keras.Model) -> float:
