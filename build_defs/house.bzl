@@ -63,7 +63,9 @@ MAY_IMPORT = {
     ],
     "benchmark": [
         "names",
+        "data",
         "losses",
+        "metrics",
         "models",
         "kernels",
         "numerics",

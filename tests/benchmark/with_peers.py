@@ -1,13 +1,18 @@
 """tfmot's rows, which need the packages of peers.lock. Run by hand: CONTRIBUTING.md says how."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from ml_collections import ConfigDict
 
 from tests.benchmark.litert import logits
+from tests.training import tiny
+from tfquantseg import models
 from tfquantseg.benchmark import (
+    contestants,
     description,
     files_worker,
     inference,
@@ -15,7 +20,10 @@ from tfquantseg.benchmark import (
     training,
     worker,
 )
+from tfquantseg.benchmark.contestants import Options, Subject
 from tfquantseg.benchmark.suite import Request
+from tfquantseg.training import parts
+from tfquantseg.training.some_images import some_images
 
 SIZE = (32, 32)
 pytestmark = pytest.mark.filterwarnings("ignore:Statistics for quantized inputs:UserWarning")
@@ -76,6 +84,44 @@ def test_tfmots_file_computes_the_same_network(
     # Its ranges are still near their start of -6..6 after three steps, which clips (in DeepLab so
     # much that nothing is left to compare); another network's logits would correlate with 0.
     assert np.corrcoef(expected.ravel(), received.ravel())[0, 1] > 0.5
+
+
+@pytest.mark.parametrize("network", ["residual_unet", "efficientnet_lite0"])
+def test_tfmot_trains_a_network_on(network: str, peers_python: Path) -> None:
+    config = tiny.config(rules=())
+    config.model.name = network
+    config.model.args = ConfigDict({"width": 8})
+    parts.deterministic(0)
+    model = models.build(network, classes=networks.CLASSES, width=8)
+    images = some_images(parts.data(config, "train"), config, 4)
+    files_worker.give_statistics(model, np.stack(images).astype(np.float32))
+    subject = Subject(
+        model=model,
+        config=config,
+        step=0,
+        training=parts.data(config, "train"),
+        held_out=parts.data(config, "val[:0.25]"),
+        size=(64, 96),
+    )
+    options = Options(
+        steps=10, learning_rate=2.0**-9, calibration=4, images=4, policy="INTEGER", threads=1
+    )
+    told: list[str] = []
+
+    def telling(total: int, what: str) -> Callable[[], None]:
+        return lambda: told.append(f"{what}, one of {total}")
+
+    made = contestants.tfmot_qat(subject, options, peers_python, telling)
+    assert told == ["steps of tfmot QAT, one of 10"] * 10
+    # Its graph simulates the file, but for what kernels round otherwise. Scores of networks that
+    # have learned nothing are nearly equal, most of all behind the many layers of the second. Of
+    # another network one pixel in 11 would agree.
+    assert made.agreement > 0.7
+    before = subject.file(contestants.float32(subject, options).content)
+    after = subject.file(made.content)
+    same = [np.mean(before.classify(one) == after.classify(one)) for one in subject.examples(4)]
+    # Ten small steps and 8 bits. Another network would agree on one pixel in 11.
+    assert np.mean(same) > 0.5
 
 
 def test_tfmots_file_is_measured(peers_python: Path) -> None:

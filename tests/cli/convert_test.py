@@ -16,22 +16,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.cli.short_run import TINY
 from tfquantseg import export
 from tfquantseg.cli import convert, evaluate, predict, train
 from tfquantseg.export import FileNetwork, Network, write_tflite
 from tfquantseg.export.graph_file import model_of
 from tfquantseg.export.tflite import Border
-
-TINY = (
-    "--config=digits",
-    "--config.model.args.width=2",
-    "--config.data.options.size=64,64",
-    "--config.data.size=64,64",
-    "--config.data.train=train[:0.01]",
-    "--config.data.val=val[:0.02]",
-    "--config.data.batch=2",
-    "--config.steps=2",
-)
 
 
 @pytest.fixture(scope="module")

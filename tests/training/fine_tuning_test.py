@@ -61,6 +61,8 @@ def test_the_rate_is_the_last_one_and_draws_go_on(monkeypatch: pytest.MonkeyPatc
     # 2**-5, halved at step 30 of 40.
     assert float(made[0].learning_rate) == 2.0**-6
     assert int(made[0].iterations) == 41
+    fine_tuning.fine_tune(_model(), CONFIG, 1, done=40, learning_rate=2.0**-9)
+    assert float(made[1].learning_rate) == 2.0**-9
 
 
 def test_what_is_not_finite_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

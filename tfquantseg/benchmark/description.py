@@ -14,20 +14,32 @@ from typing import Any
 import keras
 import numpy as np
 
+from tfquantseg.models.framing import Size
+
 _WINDOW = ("strides", "padding")
 _CONVOLUTION = ("filters", "kernel_size", *_WINDOW, "dilation_rate", "use_bias", "activation")
 _ARGUMENTS: dict[str, tuple[str, ...]] = {
+    "Activation": ("activation",),
     "Add": (),
+    "AveragePooling2D": ("pool_size", *_WINDOW),
     "BatchNormalization": ("momentum", "epsilon"),
     "BroadcastLike": (),
     "Concatenate": ("axis",),
     "Conv2D": _CONVOLUTION,
     "Conv2DTranspose": _CONVOLUTION,
     "Cropping2D": ("cropping",),
+    "DepthwiseConv2D": (
+        "kernel_size",
+        "depth_multiplier",
+        *_WINDOW,
+        "dilation_rate",
+        "use_bias",
+        "activation",
+    ),
     "Dropout": ("rate",),
     "GlobalAveragePooling2D": ("keepdims",),
     "MaxPooling2D": ("pool_size", *_WINDOW),
-    "ReLU": (),
+    "ReLU": ("max_value",),
     "UpSampling2D": ("size", "interpolation"),
     "ZeroPadding2D": ("padding",),
 }
@@ -47,8 +59,24 @@ def without_rescaling(model: keras.Model) -> keras.Model:
     return keras.Model(rescaling.output, model.output, name=model.name)
 
 
-def describe(model: keras.Model) -> dict[str, Any]:
+def rescaled(model: keras.Model, images: np.ndarray) -> np.ndarray:
+    """Returns what the network behind the rescaling takes of images with values 0..255, float32.
+
+    Args:
+        model: begins with a rescaling.
+        images: of any shape.
+    """
+    rescaling = model.layers[1]
+    scaled: np.ndarray = images.astype(np.float32) * rescaling.scale + rescaling.offset
+    return scaled.astype(np.float32)
+
+
+def describe(model: keras.Model, size: Size | None = None) -> dict[str, Any]:
     """Returns what `network.json` holds of a model that begins behind its rescaling.
+
+    Args:
+        model: the model.
+        size: height and width of its images; None for the model's own.
 
     Raises:
         ValueError: a layer that has no place in the description.
@@ -61,7 +89,7 @@ def describe(model: keras.Model) -> dict[str, Any]:
     return {
         "name": model.name,
         "input": model.inputs[0]._keras_history.operation.name,
-        "input_shape": model.input_shape[1:],
+        "input_shape": (*size, 3) if size else model.input_shape[1:],
         "layers": listed,
         "output": model.output._keras_history.operation.name,
     }
@@ -85,13 +113,18 @@ def _described(node: Any) -> dict[str, Any]:
     }
 
 
-def write(model: keras.Model, folder: Path) -> None:
+def write(model: keras.Model, folder: Path, size: Size | None = None) -> None:
     """Writes `network.json` and `weights.npz` of a model that begins behind its rescaling.
+
+    Args:
+        model: the model.
+        folder: to write to.
+        size: height and width of its images; None for the model's own.
 
     Raises:
         ValueError: a layer that has no place in the description.
     """
-    (folder / "network.json").write_text(json.dumps(describe(model)))
+    (folder / "network.json").write_text(json.dumps(describe(model, size)))
     weights: dict[str, Any] = {
         f"{layer.name}/{index}": weight
         for layer in model.layers

@@ -6,15 +6,12 @@ already, (u - 128) / 128 or u - 128 of bytes u: none pays for a rescaling.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
-from tfquantseg.benchmark import description, networks
+from tfquantseg.benchmark import description, networks, stock
 from tfquantseg.benchmark.peers.answers import Step, serve
 from tfquantseg.export import freeze, write_tflite
 from tfquantseg.policy import preset
@@ -36,9 +33,9 @@ def build(*, network: str, size: list[int], folder: str, variants: list[str]) ->
     description.write(body, to)
     on_grid = (bytes_ - 128) / 128
     if "float32" in variants:
-        (to / "float32.tflite").write_bytes(_converter(body).convert())
+        (to / "float32.tflite").write_bytes(stock.float32_file(body, (height, width)))
     if "stock_ptq" in variants:
-        (to / "stock_ptq.tflite").write_bytes(stock_ptq(body, on_grid))
+        (to / "stock_ptq.tflite").write_bytes(stock.int8_file(body, on_grid, (height, width)))
     if "ours" in variants:
         quantized = quantize(model, preset("INTEGER"))
         quantized(bytes_[:_BATCH], training=True)
@@ -59,28 +56,6 @@ def give_statistics(model: keras.Model, images: np.ndarray) -> None:
     model(images, training=True)
     for norm, momentum in zip(norms, kept, strict=True):
         norm.momentum = momentum
-
-
-def stock_ptq(model: keras.Model, images: np.ndarray) -> bytes:
-    """Returns the int8 file that TensorFlow's converter makes of a float model and some images."""
-
-    def representative() -> Iterator[list[np.ndarray]]:
-        for image in images:
-            yield [image[np.newaxis]]
-
-    converter = _converter(model)
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.representative_dataset = representative
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-    converter.inference_input_type = tf.int8
-    converter.inference_output_type = tf.int8
-    return bytes(converter.convert())
-
-
-def _converter(model: keras.Model) -> Any:
-    """TensorFlow's converter of one image of the model's size."""
-    image = keras.Input(batch_shape=(1, *model.input_shape[1:]))  # The batch must be static.
-    return tf.lite.TFLiteConverter.from_keras_model(keras.Model(image, model(image)))
 
 
 if __name__ == "__main__":

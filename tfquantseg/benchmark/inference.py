@@ -7,15 +7,11 @@ nothing but LiteRT in it.
 
 from __future__ import annotations
 
-import collections
-import contextlib
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from tfquantseg.benchmark import networks, turns, worker
-from tfquantseg.benchmark.pairs import Spread, Turn, all_seconds, percentile
+from tfquantseg.benchmark import latency, networks, turns, worker
 from tfquantseg.benchmark.suite import (
     Column,
     Quantity,
@@ -26,7 +22,6 @@ from tfquantseg.benchmark.suite import (
     refuse_pieces,
     table,
 )
-from tfquantseg.export import read_graph
 from tfquantseg.models.framing import Size
 
 VARIANTS = {
@@ -40,7 +35,6 @@ VARIANTS = {
 BASE = "float32"
 _OURS = ("ours",)
 _PEERS = ("tfmot_qat",)
-_ROUNDS = 30
 _FOLLOWED = 3  # passes in which tfmot's quantizers see activations
 _NOTES = (
     "Latency is the median of one image. Ratios are medians over the rounds, in brackets the "
@@ -117,24 +111,19 @@ def _case(
 ) -> list[Row]:
     """Measures the files of one network at one size."""
     case = f"{network.name} {size[0]}x{size[1]}"
-    # The first image of a turn is not counted: it finds the caches full of another file's weights.
-    plan = turns.Plan(rounds=request.rounds or _ROUNDS, seconds=0.1, warm_up=3, dropped=1)
-    with contextlib.ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
         _write(request, network, size, variants, folder)
-        files = {variant: folder / f"{variant}.tflite" for variant in variants}
-        workers = {}
-        for variant, file in files.items():
-            one = worker.ours(f"{network.name}, {VARIANTS[variant]}", "file_worker")
-            workers[variant] = stack.enter_context(one)
-            one.build(file=str(file), threads=request.threads)
-        taken = turns.take(workers, plan, case)
-        memory = {variant: one.memory() for variant, one in workers.items()}
-        about = {"case": case, "network": network.name, "size": list(size)}
-        return [
-            {**about, **_measured(taken, memory[variant], files[variant], variant)}
-            for variant in variants
-        ]
+        measured = latency.measure(
+            {variant: folder / f"{variant}.tflite" for variant in variants},
+            BASE,
+            case,
+            rounds=request.rounds or latency.ROUNDS,
+            threads=request.threads,
+            titles=VARIANTS,
+        )
+    about = {"case": case, "network": network.name, "size": list(size)}
+    return [{**about, "variant": variant, **fields} for variant, fields in measured.items()]
 
 
 def _write(
@@ -155,21 +144,3 @@ def _write(
             with worker.of_peers(name, request.peers_python, "tfmot_file") as writer:
                 file = folder / f"{variant}.tflite"
                 writer.build(folder=str(folder), file=str(file), steps=_FOLLOWED)
-
-
-def _measured(
-    taken: Mapping[str, Sequence[Turn]], memory: int, file: Path, variant: str
-) -> dict[str, Any]:
-    mine = all_seconds(taken[variant])
-    operators = collections.Counter(one.op for one in read_graph(file).operators)
-    return {
-        "variant": variant,
-        "latency_seconds": Spread.of(mine).median,
-        "p95_seconds": percentile(mine, 95),
-        **turns.ratio_fields(taken, variant, BASE),
-        "file_bytes": file.stat().st_size,
-        "memory_bytes": memory,
-        "operators": dict(operators.most_common()),
-        "images": len(mine),
-        "rounds": [turn.median for turn in taken[variant]],
-    }

@@ -9,7 +9,6 @@ import dataclasses
 import sys
 from typing import TYPE_CHECKING
 
-import numpy as np
 from absl import flags
 
 if TYPE_CHECKING:
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from ml_collections import ConfigDict
 
     from tfquantseg.analysis.certificate_page import Frozen
-    from tfquantseg.data import SegmentationData
 
 
 def define(values: flags.FlagValues) -> None:
@@ -90,12 +88,13 @@ def freeze_steps(
     from tfquantseg.training import parts
     from tfquantseg.training.bar import Count
     from tfquantseg.training.fine_tuning import fine_tune
+    from tfquantseg.training.some_images import some_images
 
     frozen = Frozen(values.steps, fine_tuned=values.finetune)
     scales: dict[str, float] = {}
     if values.steps != "running":
         data = parts.data(config, config.data.train)
-        images = _images(data, config, values.calibration)
+        images = some_images(data, config, values.calibration)
         passes = 2 if values.steps == "percentile" else 1
         bar = Count(passes * len(images), "images measured", sys.stderr)
         scales = calibrate(model, images, values.steps, seen=bar.step)
@@ -110,21 +109,3 @@ def freeze_steps(
         bar = Count(values.finetune, "steps of fine-tuning", sys.stderr)
         fine_tune(model, config, values.finetune, done=done, seen=bar.step)
     return frozen
-
-
-def _images(data: SegmentationData, config: ConfigDict, most: int) -> list[np.ndarray]:
-    """Images of a split, evenly spread over it, as evaluation sees them: uint8 [H, W, 3]."""
-    from tfquantseg.data import batches
-    from tfquantseg.training.step import readable
-
-    chosen = np.unique(np.linspace(0, len(data) - 1, min(most, len(data))).astype(int))
-    some = dataclasses.replace(data, examples=tuple(data.examples[index] for index in chosen))
-    dataset = batches(
-        some,
-        batch=1,
-        training=False,
-        size=tuple(config.data.size),
-        fit=config.data.fit,
-        multiple=config.data.multiple,
-    )
-    return [images[0].numpy().astype(np.uint8) for images, _ in readable(dataset)]

@@ -17,13 +17,7 @@ if TYPE_CHECKING:
 
 def define(values: flags.FlagValues) -> None:
     """Defines the flags."""
-    flags.DEFINE_list(
-        "size",
-        None,
-        "Height and width of the file's image in pixels. Default: that of the split's largest "
-        "image, padded as evaluation pads it.",
-        flag_values=values,
-    )
+    define_size(values)
     flags.DEFINE_enum(
         "logits",
         "full",
@@ -31,6 +25,17 @@ def define(values: flags.FlagValues) -> None:
         "Logits of the image's size; or as the network has them before its last resize, which is "
         "then the host's: smaller, and what an Edge TPU can run to its end; or, in their place, "
         "the class of each pixel.",
+        flag_values=values,
+    )
+
+
+def define_size(values: flags.FlagValues) -> None:
+    """Defines `--size` alone."""
+    flags.DEFINE_list(
+        "size",
+        None,
+        "Height and width of the file's image in pixels. Default: that of the split's largest "
+        "image, padded as evaluation pads it.",
         flag_values=values,
     )
 

@@ -23,9 +23,10 @@ def fine_tune(
     steps: int,
     *,
     done: int,
+    learning_rate: float | None = None,
     seen: Callable[[], None] = lambda: None,
 ) -> None:
-    """Trains a model on, at one learning rate: the one of the config's last step.
+    """Trains a model on, at one learning rate.
 
     Args:
         model: The trained model, its activation scales held (`tfquantseg.layers.hold_scales`); its
@@ -33,6 +34,7 @@ def fine_tune(
         config: The run's config.
         steps: How many steps.
         done: Steps that the model has done before.
+        learning_rate: None for the one of the config's last step.
         seen: Called after each step.
 
     Raises:
@@ -41,8 +43,9 @@ def fine_tune(
     """
     data = parts.data(config, config.data.train)
     sizes.check_training(model, config)
-    last = float(parts.schedule(config)(config.steps - 1))
-    optimizer = parts.optimizer(config, last)
+    if learning_rate is None:
+        learning_rate = last_learning_rate(config)
+    optimizer = parts.optimizer(config, learning_rate)
     optimizer.build(model.trainable_variables)
     optimizer.iterations.assign(done)  # A draw of the rounding never repeats one of the run.
     loss, ignore = parts.loss(config, data), data.ignore_label
@@ -58,3 +61,8 @@ def fine_tune(
                 "without it, or with fewer steps."
             )
         seen()
+
+
+def last_learning_rate(config: ConfigDict) -> float:
+    """The learning rate of a config's last step."""
+    return float(parts.schedule(config)(config.steps - 1))

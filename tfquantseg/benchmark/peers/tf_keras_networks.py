@@ -11,15 +11,17 @@ import numpy as np
 import tf_keras
 
 
-def build(folder: str, batch: int) -> Any:
+def build(folder: str, batch: int, size: list[int] | None = None) -> Any:
     """Returns the network in tf_keras, with the same weights.
 
     Args:
         folder: holds network.json and weights.npz.
         batch: images a step, fixed: the converter needs static shapes.
+        size: height and width of an image; None for those of the description.
     """
     description = json.loads((Path(folder) / "network.json").read_text())
-    image = tf_keras.Input(description["input_shape"], batch_size=batch, name="image")
+    shape = (*size, 3) if size else description["input_shape"]
+    image = tf_keras.Input(shape, batch_size=batch, name="image")
     tensors = {description["input"]: image}
     for layer in description["layers"]:
         inputs = [tensors[name] for name in layer["inputs"]]
