@@ -111,8 +111,8 @@ def test_a_shared_convolution_is_two_operations() -> None:
         (lambda: _small(seen=False), "has no scale: the model was not trained"),
         (lambda: _small(policy="PAPER_FCN"), r"PAPER_FCN keeps some activations off .*A_at=conv_"),
         (
-            lambda: _small(L.Softmax()),
-            r"\(Softmax\) has no 8-bit form; .* leave softmax to whoever",
+            lambda: _small(L.Softmax(axis=1), L.Conv2D(2, 1)),
+            r"\(Softmax\) is over axis 1, not over the channels; an int8 file can't hold it",
         ),
         (lambda: _small(L.Conv2D(2, 9, name="large")), "'large' gets 8 x 8 positions, fewer than"),
     ],

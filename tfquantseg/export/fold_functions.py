@@ -40,14 +40,9 @@ def function(layer: Any, values: list[Any]) -> Any:
     """Returns an activation that is no ReLU: a table, a softmax, or constants and a ReLU."""
     name = function_name(layer.activation) if isinstance(layer, _L.Activation) else "softmax"
     if name == "hard_sigmoid":
-        # x / 6 + 1/2 and a ReLU; above 1 it ends by itself, since its step is 1 / 255.
+        # x / 6 + 1/2 and a ReLU; above 255/256, as a sigmoid, it ends by itself.
         real = affine(layer, values[0])
-        bias = real.fields["bias"]
-        if isinstance(values[0], Value):
-            # Of x = 0 it is 1/2, a hair below 127.5 steps of float32's 1/255: nor may the bias be.
-            bias = bias - real.inputs[0].step * real.fields["weight_steps"] / 2
-        fields = {**real.fields, "bias": bias, "activation": "relu"}
-        return dataclasses.replace(real, fields=fields)
+        return dataclasses.replace(real, fields={**real.fields, "activation": "relu"})
     tensor = expect(values[0], Value, layer.name).tensor
     if name in ("sigmoid", "tanh", "gelu"):
         return Real(layer.name, Function, (tensor,), tensor.shape, {"kind": name})

@@ -5,7 +5,7 @@ which operators they are. Where a device prescribes the output's step, it is `UN
 """
 
 import dataclasses
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -56,3 +56,5 @@ class PRelu(Operation):
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class Softmax(Operation):
     """exp(x) of each channel, less the largest x, over their sum."""
+
+    keeps_largest: ClassVar[bool] = True

@@ -272,7 +272,7 @@ def _check(operation: Any, kind: Kind, arguments: Any) -> Kind:
     if isinstance(operation, _L.ReLU) and (
         operation.max_value not in (None, 6, 6.0) or operation.negative_slope or operation.threshold
     ):
-        problem = "only ReLU() and ReLU(6) are planned"
+        problem = "only ReLU(), ReLU(6) and ReLU(negative_slope=a) are planned"
     elif kind == "activation" and _activation(operation, kind) in LOOKED_UP:
         return "float"
     elif kind == "activation" and _activation(operation, kind) == "hard_sigmoid":

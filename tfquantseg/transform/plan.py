@@ -59,10 +59,10 @@ class Edge:
     fixed_scale: float | None = None
 
 
-_FUNCTION_SCALES = {"sigmoid": 1.0, "softmax": 1.0, "tanh": 1.0, "hard_sigmoid": 256 / 255}
-"""The scales that devices prescribe, and one with which 1, where hard_sigmoid ends, is an integer.
+_FUNCTION_SCALES = {"sigmoid": 1.0, "softmax": 1.0, "tanh": 1.0, "hard_sigmoid": 1.0}
+"""The scales that devices prescribe: steps of 1/256 where nothing is below zero, else of 1/128.
 
-Of 256 steps where nothing is below zero, as QuantEdge counts them, else of 128.
+Of hard_sigmoid none is prescribed. On this one its 1/2, which is what it makes of 0, is an integer.
 """
 
 
