@@ -94,6 +94,15 @@ def test_activations_and_sums_may_be_layers_or_ops() -> None:
     assert added.activation == "relu6"
 
 
+def test_a_relu6_of_its_own_is_a_convolution() -> None:
+    # tflite-micro's RELU6 leaves out the ratio of its two steps.
+    model = _small(L.BatchNormalization(name="bn"), L.MaxPooling2D(2), L.ReLU(6.0, name="relu6"))
+    last = freeze(model, 8, 8).operations[-1]
+    assert isinstance(last, Convolution)
+    assert (last.kind, last.layer, last.activation) == ("depthwise", "", "relu6")
+    assert np.unique(last.weights) == 127 and not last.bias.any()
+
+
 def test_a_shared_convolution_is_two_operations() -> None:
     image = keras.Input((None, None, 3))
     x = L.Rescaling(1 / 128, offset=-1)(image)

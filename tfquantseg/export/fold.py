@@ -116,6 +116,8 @@ def activated(operation: Any, values: list[Any]) -> Any:
     value, activation = values[0], _activation(operation)
     if activation == "linear":
         return value
+    if isinstance(value, Value) and activation == "relu6":
+        value = _as_convolution(operation.name, value.tensor)  # RELU6 of tflite-micro keeps steps
     if isinstance(value, Value):
         tensor = value.tensor
         return Real(operation.name, Requantize, (tensor,), tensor.shape, {"activation": activation})

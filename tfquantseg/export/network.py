@@ -120,9 +120,9 @@ class Add(Operation):
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class Requantize(Operation):
-    """The same real values on another step, with an activation."""
+    """The same real values on another step, with a ReLU or without."""
 
-    activation: Activation
+    activation: Literal["linear", "relu"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
@@ -234,6 +234,11 @@ class Network:
     def gives_classes(self) -> bool:
         """Whether the output is the class of each pixel in place of logits."""
         return self.output is not self.logits
+
+    @property
+    def gives_probabilities(self) -> bool:
+        """Whether the output is that of a softmax, which leaves MediaPipe none to take."""
+        return bool(self.operations) and self.operations[-1].keeps_largest
 
 
 def with_argmax(network: Network) -> Network:

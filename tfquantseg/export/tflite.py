@@ -249,13 +249,11 @@ class _Writer:
         self._operate(_OPERATORS.ADD, 2, self._inputs(operation), operation.output, options)
 
     def _requantize(self, operation: Requantize) -> None:
-        code, version = {
-            "linear": (_OPERATORS.QUANTIZE, 1),
-            "relu": (_OPERATORS.RELU, 2),
-            "relu6": (_OPERATORS.RELU6, 2),
-        }[operation.activation]
-        options = schema.QuantizeOptionsT() if operation.activation == "linear" else None
-        self._operate(code, version, self._inputs(operation), operation.output, options)
+        inputs = self._inputs(operation)
+        if operation.activation == "relu":
+            self._operate(_OPERATORS.RELU, 2, inputs, operation.output)
+            return
+        self._operate(_OPERATORS.QUANTIZE, 1, inputs, operation.output, schema.QuantizeOptionsT())
 
     def _mean(self, operation: Mean) -> None:
         options = schema.ReducerOptionsT()

@@ -16,7 +16,7 @@ from tfquantseg.layers.convolutions import ErrorGrid
 from tfquantseg.numerics.activations import Activation
 from tfquantseg.numerics.grids import Scaled
 from tfquantseg.policy import Policy, Rules
-from tfquantseg.transform.functions import function_of, keeps_sign, takes_activation
+from tfquantseg.transform.functions import fixed_scale, function_of, keeps_sign, takes_activation
 from tfquantseg.transform.graph import Call, Graph
 
 
@@ -57,13 +57,6 @@ class Edge:
     roots: list[Root]
     policy: Policy
     fixed_scale: float | None = None
-
-
-_FUNCTION_SCALES = {"sigmoid": 1.0, "softmax": 1.0, "tanh": 1.0, "hard_sigmoid": 1.0}
-"""The scales that devices prescribe: steps of 1/256 where nothing is below zero, else of 1/128.
-
-Of hard_sigmoid none is prescribed. On this one its 1/2, which is what it makes of 0, is an integer.
-"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -423,20 +416,9 @@ class Plan:
         return False
 
     def _fixed_scale(self, call: Call) -> float | None:
-        """The scale of an input that a Rescaling puts on -128..127, or of a function; or None."""
-        layer, policy = call.operation, self._edge_policy(call)
-        if policy.k_A != 8:
-            return None
-        if function_of(call) is not None and policy.A_at == "every_tensor":
-            return _FUNCTION_SCALES.get(function_of(call) or "")
-        if not isinstance(layer, keras.layers.Rescaling):
-            return None
-        if self.graph.producer(call.inputs[0]).kind != "input":
-            return None
-        scale, offset = layer.scale, layer.offset
-        if not isinstance(scale, int | float) or not isinstance(offset, int | float):
-            return None
-        return 128.0 * scale if offset == -128 * scale else None
+        """The constant scale of an input on a grid, or of a function; or None."""
+        of_input = any(self.graph.producer(one).kind == "input" for one in call.inputs)
+        return fixed_scale(call, self._edge_policy(call), of_input=of_input)
 
     def __str__(self) -> str:
         """Returns two tables: convolutions with their operands, and edges with their tensors."""
