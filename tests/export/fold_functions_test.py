@@ -156,7 +156,6 @@ def test_constants_fold_into_the_convolution_before_them() -> None:
         ("depthwise", "relu"),  # 1.5 - x / 3 and its ReLU
         ("depthwise", "linear"),  # - 0.25, which -x does not join, as it is read twice
         ("depthwise", "linear"),
-        ("depthwise", "linear"),  # 0.5 y + 0.125, behind a ReLU
     ]
 
 

@@ -11,6 +11,7 @@ from tfquantseg import preset, quantize
 from tfquantseg.export.freeze import freeze, integers_of
 from tfquantseg.export.network import Add, Convolution, Requantize
 from tfquantseg.policy import Rules
+from tfquantseg.transform import graph
 
 L = keras.layers
 
@@ -129,6 +130,14 @@ def test_a_shared_convolution_is_two_operations() -> None:
 def test_models_without_an_integer_network(made, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         freeze(made(), 8, 8)
+
+
+def test_a_registered_layer_is_named_with_what_to_use_in_its_place(monkeypatch) -> None:
+    monkeypatch.setitem(graph._registered, L.LayerNormalization, "float")
+    with pytest.raises(
+        ValueError, match=r"'norm' \(LayerNormalization\) has no 8-bit form; use Batch"
+    ):
+        freeze(_small(L.LayerNormalization(name="norm"), L.Conv2D(2, 1)), 8, 8)
 
 
 def test_a_part_in_float_is_named() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 from keras import layers, ops
+from keras.src.applications.convnext import LayerScale  # which keras does not export
 
 SIZE = 16
 
@@ -67,7 +68,7 @@ def prelu() -> keras.Model:
 
 
 def layer_scale() -> keras.Model:
-    """Constants in front of, behind and between convolutions, sums and ReLUs."""
+    """Constants in front of, behind and between convolutions, sums and ReLUs; ConvNeXt's layer."""
     image, x = _image()
     x = layers.Conv2D(8, 3, padding="same", activation="relu", name="stem")(x)
     y = _conv_bn(x, "branch") * np.linspace(-0.5, 1, 8).astype(np.float32)  # one channel turned
@@ -75,6 +76,7 @@ def layer_scale() -> keras.Model:
     x = 1.5 - x / 3
     x = ops.relu(x) - 0.25
     y = layers.Conv2D(8, 1, activation="relu", name="behind")(-x)
+    y = LayerScale(0.5, 8, name="scale")(layers.Conv2D(8, 1, name="trained")(y))
     y = ops.add(ops.multiply(y, 0.5), 0.125)
     x = layers.Subtract(name="difference")([x, y])
     return keras.Model(image, layers.Conv2D(3, 1, name="logits")(x), name="layer_scale")
@@ -88,6 +90,7 @@ def softmax_head() -> keras.Model:
     x = ops.multiply(x, attention)
     x = layers.Conv2D(8, 3, padding="same", activation="gelu", name="second")(x)
     y = layers.Conv2D(8, 3, padding="same", activation="hard_sigmoid", name="third")(x)
+    y = layers.AveragePooling2D(3, strides=1, padding="same", name="mean")(y)  # of unsigned bytes
     x = ops.relu(ops.subtract(ops.sigmoid(x), y) * x + 1.0)
     x = layers.Concatenate(name="join")([x, layers.Activation("tanh", name="bounded")(y)])
     x = layers.Conv2D(3, 1, activation="softmax", name="logits")(x)

@@ -4,7 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from tfquantseg.layers import Affine, factor_and_offset, is_affine
+from tfquantseg.layers import Affine, QuantPReLU, factor_and_offset, is_affine, object_table
+from tfquantseg.policy import INTEGER
 
 L = keras.layers
 X = np.linspace(-3, 3, 2 * 2 * 3, dtype=np.float32).reshape(1, 2, 2, 3)
@@ -56,6 +57,12 @@ def test_hard_sigmoid_is_affine_before_it_is_clipped() -> None:
     expected = np.clip(X * factor + offset, 0, 1)
     # float32's last bit
     np.testing.assert_allclose(L.Activation("hard_sigmoid")(X), expected, rtol=1e-6)
+
+
+def test_a_trained_scale_stands_in_the_table() -> None:
+    x = keras.Input((2, 2, 3))
+    scaled = keras.Model(x, LayerScale(name="scale")(QuantPReLU(INTEGER, name="bent")(x)))
+    assert object_table(scaled).splitlines()[-1].split() == ["scale", "gamma", "float", "-"]
 
 
 def test_others_are_not() -> None:

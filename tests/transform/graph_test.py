@@ -106,9 +106,9 @@ REFUSED = {
     ),
     "with a replacement": (
         lambda x: layers.LayerNormalization(name="n")(x),
-        r"'n': no plan for .*LayerNormalization.*; use BatchNormalization, or register another",
+        r"'n': no plan for .*LayerNormalization.*; use BatchNormalization; or register another",
     ),
-    "op with a replacement": (lambda x: ops.softplus(x), r"'softplus.*': no plan .*; use relu, or"),
+    "op with a replacement": (lambda x: ops.softplus(x), r"'softplus.*': no plan .*; use relu; or"),
     "slopes of positions": (
         lambda x: layers.PReLU(name="p")(x),
         r"'p' \(PReLU\): its slopes differ .*; use PReLU\(shared_axes=\[1, 2\]\)",

@@ -46,6 +46,7 @@ from tfquantseg.layers import (
     is_affine,
 )
 from tfquantseg.models.broadcast import BroadcastLike
+from tfquantseg.transform.replacements import instead_of
 
 _L = keras.layers
 
@@ -168,7 +169,7 @@ class _Freezer:
             on_tensors = _OPS.get(type(operation).__name__)
             if on_tensors is not None:
                 return (on_tensors(self, operation, values),)
-        raise no_form(operation, "has no 8-bit form")
+        raise no_form(operation, f"has no 8-bit form{instead_of(type(operation))}")
 
     def _pixels(self, operation: Any) -> Pixels:
         height, width, channels = operation.batch_shape[1:]

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import keras
 
+from tfquantseg.layers.affine import is_affine
 from tfquantseg.layers.batch_norm import BatchNorm
 from tfquantseg.layers.convolutions import (
     QuantConv2D,
@@ -35,6 +36,8 @@ def objects(model: keras.Model) -> list[Row]:
             rows.extend(_convolution(layer))
         elif isinstance(layer, BatchNorm):
             rows.extend(_batch_norm(layer))
+        elif is_affine(layer) and layer.trainable_weights:
+            rows.append((layer.name, "gamma", None, "-"))  # of a LayerScale: it folds away
         elif isinstance(layer, QuantPReLU):
             rows.append((layer.name, "alpha", layer.policy.k_gamma, _limits(layer.limit)))
             rows.extend(_training(layer.name, layer.policy, _limits(layer.limit)))

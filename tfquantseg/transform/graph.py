@@ -235,7 +235,7 @@ def _kind(operation: Any, arguments: Any) -> Kind:
             f"{operation.name!r}: no plan for operations of type "
             f"{operation_type.__module__}.{operation_type.__name__}"
             f"{did_you_mean(operation_type.__name__, names)}. Known are "
-            f"{', '.join(sorted(names))}; {instead_of(operation_type)}register another with "
+            f"{', '.join(sorted(names))}{instead_of(operation_type)}; or register another with "
             "tfquantseg.transform.register(type, kind)."
         )
     if kind == "average" and getattr(operation, "interpolation", None) == "nearest":

@@ -57,4 +57,4 @@ def instead_of(operation: type) -> str:
     name = operation.__name__
     snake = "".join("_" + one.lower() if one.isupper() else one for one in name).lstrip("_")
     known = _TYPES.get(name) or (f"use {_ACTIVATIONS[snake]}" if snake in _ACTIVATIONS else "")
-    return f"{known}, or " if known else ""
+    return f"; {known}" if known else ""
