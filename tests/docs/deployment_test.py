@@ -12,6 +12,7 @@ from tests.export import every_operation
 from tfquantseg.data.image_files import read_image
 from tfquantseg.data.pipeline import resize_image
 from tfquantseg.export import FileNetwork, freeze, with_segmenter_metadata, write_tflite
+from tfquantseg.layers import QuantConv2D, QuantDepthwiseConv2D
 from tfquantseg.training.prediction import FixedSizePredictor
 
 _PAGE = pathlib.Path("docs/deployment.md").read_text()
@@ -72,4 +73,11 @@ def test_litert_in_python_reads_a_photo_as_predict_does(here: pathlib.Path) -> N
 
 
 def test_every_block_is_run_or_needs_a_board() -> None:
-    assert ["on the board" in block for block in _BLOCKS] == [False, False, True, False]
+    assert ["on the board" in block for block in _BLOCKS] == [False, False, False, True, False]
+
+
+def test_a_network_of_keras_applications_is_quantized() -> None:
+    model = _run("keras.applications")["model"]
+    kinds = (QuantConv2D, QuantDepthwiseConv2D)
+    assert sum(isinstance(layer, kinds) for layer in model.layers) == 52 + 1  # and the head
+    assert model.output_shape == (None, 7, 7, 5)

@@ -135,6 +135,13 @@ def test_a_resize_beyond_what_is_known_is_doubtful(
     assert [finding.basis for finding in doubts(_resize(before, after))] == ["inferred"] * doubtful
 
 
+@pytest.mark.parametrize(("rows", "doubtful"), [(64, False), (65, True)])
+def test_a_mean_over_more_than_is_known_is_doubtful(rows: int, doubtful: bool) -> None:
+    mean = operator("MEAN", [tensor(1, rows, 128, 4), constant(1, 2)], tensor(1, 1, 1, 4))
+    assert refusals(mean) == ()
+    assert [finding.basis for finding in doubts(mean)] == ["inferred"] * doubtful
+
+
 def test_a_reshape_is_doubtful_unless_it_is_a_vector() -> None:
     image = tensor(1, 8, 8, 4)
     assert doubts(operator("RESHAPE", [image], tensor(1, 256))) == ()

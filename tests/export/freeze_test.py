@@ -11,6 +11,7 @@ from tfquantseg import preset, quantize
 from tfquantseg.export.freeze import freeze, integers_of
 from tfquantseg.export.network import Add, Convolution, Requantize
 from tfquantseg.policy import Rules
+from tfquantseg.transform import graph
 
 L = keras.layers
 
@@ -94,6 +95,15 @@ def test_activations_and_sums_may_be_layers_or_ops() -> None:
     assert added.activation == "relu6"
 
 
+def test_a_relu6_of_its_own_is_a_convolution() -> None:
+    # tflite-micro's RELU6 leaves out the ratio of its two steps.
+    model = _small(L.BatchNormalization(name="bn"), L.MaxPooling2D(2), L.ReLU(6.0, name="relu6"))
+    last = freeze(model, 8, 8).operations[-1]
+    assert isinstance(last, Convolution)
+    assert (last.kind, last.layer, last.activation) == ("depthwise", "", "relu6")
+    assert np.unique(last.weights) == 127 and not last.bias.any()
+
+
 def test_a_shared_convolution_is_two_operations() -> None:
     image = keras.Input((None, None, 3))
     x = L.Rescaling(1 / 128, offset=-1)(image)
@@ -111,8 +121,8 @@ def test_a_shared_convolution_is_two_operations() -> None:
         (lambda: _small(seen=False), "has no scale: the model was not trained"),
         (lambda: _small(policy="PAPER_FCN"), r"PAPER_FCN keeps some activations off .*A_at=conv_"),
         (
-            lambda: _small(L.Softmax()),
-            r"\(Softmax\) has no 8-bit form; .* leave softmax to whoever",
+            lambda: _small(L.Softmax(axis=1), L.Conv2D(2, 1)),
+            r"\(Softmax\) is over axis 1, not over the channels; an int8 file can't hold it",
         ),
         (lambda: _small(L.Conv2D(2, 9, name="large")), "'large' gets 8 x 8 positions, fewer than"),
     ],
@@ -120,6 +130,14 @@ def test_a_shared_convolution_is_two_operations() -> None:
 def test_models_without_an_integer_network(made, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         freeze(made(), 8, 8)
+
+
+def test_a_registered_layer_is_named_with_what_to_use_in_its_place(monkeypatch) -> None:
+    monkeypatch.setitem(graph._registered, L.LayerNormalization, "float")
+    with pytest.raises(
+        ValueError, match=r"'norm' \(LayerNormalization\) has no 8-bit form; use Batch"
+    ):
+        freeze(_small(L.LayerNormalization(name="norm"), L.Conv2D(2, 1)), 8, 8)
 
 
 def test_a_part_in_float_is_named() -> None:

@@ -24,7 +24,7 @@ def kinds(graph: Graph) -> dict[str, str]:
 def test_kinds_of_layers_and_resizes() -> None:
     assert kinds(read_graph(flatten(network(networks.resizes)))) == {
         "image": "input",
-        "rescaling": "float",
+        "rescaling": "affine",
         "first": "convolution",
         "max": "select",
         "bilinear": "average",
@@ -84,6 +84,13 @@ class Mirrored(Doubling):
     """Its subclass, which is registered."""
 
 
+class AveragePool2D(layers.Layer):
+    """Called nearly as a layer of Keras is."""
+
+    def call(self, x):
+        return x
+
+
 class Pair(layers.Layer):
     """Two outputs."""
 
@@ -93,18 +100,34 @@ class Pair(layers.Layer):
 
 REFUSED = {
     "unknown": (lambda x: Doubling(name="twice")(x), r"'twice': no plan for .*Doubling.* register"),
-    "near": (lambda x: layers.PReLU(name="p")(x), r"no plan for .*PReLU \(did you mean 'ReLU'\?\)"),
+    "near": (
+        lambda x: AveragePool2D(name="a")(x),
+        r"no plan for .*AveragePool2D \(did you mean 'AveragePooling2D'\?\)",
+    ),
+    "with a replacement": (
+        lambda x: layers.LayerNormalization(name="n")(x),
+        r"'n': no plan for .*LayerNormalization.*; use BatchNormalization; or register another",
+    ),
+    "op with a replacement": (lambda x: ops.softplus(x), r"'softplus.*': no plan .*; use relu; or"),
+    "slopes of positions": (
+        lambda x: layers.PReLU(name="p")(x),
+        r"'p' \(PReLU\): its slopes differ .*; use PReLU\(shared_axes=\[1, 2\]\)",
+    ),
     "unknown op": (lambda x: ops.exp(x), r"'exp.*': no plan for .*\.Exp\b"),
     "several outputs": (lambda x: Pair(name="pair")(x)[0], r"'pair' has 2 outputs"),
     "activation of a layer": (
-        lambda x: conv(x, "c", activation="tanh"),
-        r"'c': activation 'tanh' is not planned; use one of linear, relu, relu6\.",
+        lambda x: conv(x, "c", activation="selu"),
+        r"'c': activation 'selu' is not planned; use one of linear, relu, .*; in place of selu use "
+        r"leaky_relu\.",
     ),
     "activation layer": (
-        lambda x: layers.Activation("gelu", name="g")(x),
-        r"'g': activation 'gelu' is not planned; use one of linear, relu, relu6, softmax\.",
+        lambda x: layers.Activation("mish", name="m")(x),
+        r"'m': activation 'mish' is not planned; .*in place of mish use hard_silu, which an Edge",
     ),
-    "leaky": (lambda x: layers.ReLU(negative_slope=0.1, name="r")(x), r"'r' \(ReLU\): only ReLU"),
+    "leaky and capped": (
+        lambda x: layers.ReLU(6.0, negative_slope=0.1, name="r")(x),
+        r"'r' \(ReLU\): only ReLU\(\), ReLU\(6\) and ReLU\(negative_slope=a\) are planned",
+    ),
     "capped": (lambda x: layers.ReLU(max_value=1, name="r")(x), r"'r' \(ReLU\): only ReLU"),
     "threshold": (lambda x: layers.ReLU(threshold=1, name="r")(x), r"'r' \(ReLU\): only ReLU"),
     "groups": (lambda x: conv(x, "c", 4, groups=2), r"'c' \(Conv2D\): groups is 2"),

@@ -180,8 +180,9 @@ def _write_uint8(folder: Path, network: Network, about: dict[str, Any]) -> str:
         return f"none: {NO_CLASSES_FOR_MEDIAPIPE}"
     content = write_tflite(network, "uint8", about)
     said = "(takes bytes; with MediaPipe's metadata)"
+    activation = "none" if network.gives_probabilities else "softmax"
     try:
-        content = with_segmenter_metadata(content, about["classes"], activation="softmax")
+        content = with_segmenter_metadata(content, about["classes"], activation=activation)
     except ModuleNotFoundError as error:
         said = f"(takes bytes; without labels: {error})"
     _write(folder, "model_uint8.tflite", content)

@@ -2,10 +2,11 @@
 
 A finding is documented if Coral's table of operations or its list of requirements states it, and
 inferred otherwise; `edgetpu_rules` tells from what. Of the limits here, inferred are those of a
-resize: that one of a single row or column is left to the CPU, and the sizes.
+resize: that one of a single row or column is left to the CPU, and the sizes; and that of a mean.
 """
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterator
 
 from tfquantseg.export.graph_file import Operator, Tensor
@@ -21,6 +22,8 @@ _FACTOR_TAKEN = 2
 # Coral's DeepLab of 19 classes: 33 x 33 x 19 to 513 x 513 was not taken, 33 x 33 to 33 x 33 was.
 _RESIZE_LEFT = 513 * 513 * 19
 _SOFTMAX_MOST = 16_000
+# Issue 461: a MEAN over 64 x 128 was taken, one over 256 x 128 was not.
+_MEAN_TAKEN = 64 * 128
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -205,6 +208,18 @@ def _large_reshape(operator: Operator) -> Iterator[Finding]:
         )
 
 
+def _large_mean(operator: Operator) -> Iterator[Finding]:
+    shape = operator.inputs[0].shape
+    positions = math.prod(shape[axis] for axis in _reduced_axes(operator))
+    if positions > _MEAN_TAKEN:
+        yield Finding(
+            what=f"A mean over {positions:,} of {by(shape)}: over more than {_MEAN_TAKEN:,} none "
+            "is known to be taken.",
+            change="Pool at a larger stride, or by AveragePooling2D in front of it.",
+            basis=INFERRED,
+        )
+
+
 def _reduced_axes(operator: Operator) -> set[int]:
     """Returns the axes that a reduction removes, by its constant or else by what the sizes show."""
     before, after = operator.inputs[0].shape, operator.outputs[0].shape
@@ -253,6 +268,7 @@ REFUSALS: dict[str, tuple[Rule, ...]] = {
 
 DOUBTS: dict[str, tuple[Rule, ...]] = {
     "CONCATENATION": (_zero_constant,),
+    "MEAN": (_large_mean,),
     "RESHAPE": (_large_reshape,),
     "RESIZE_BILINEAR": (_doubtful_resize,),
     "RESIZE_NEAREST_NEIGHBOR": (_doubtful_resize,),

@@ -50,8 +50,11 @@ _INSTEAD = {
     "CAST": "Convert with int8 or uint8 inputs and outputs.",
     "DEPTH_TO_SPACE": "Enlarge with TRANSPOSE_CONV or RESIZE_BILINEAR.",
     "DEQUANTIZE": "Convert with an int8 or uint8 output.",
-    "HARD_SWISH": "Train with relu or relu6.",
-    "LEAKY_RELU": "Train with relu, or with PReLU of shared_axes=[1, 2].",
+    "ELU": "Train with relu, or with PReLU of shared_axes=[1, 2].",
+    "GELU": "Train with hard_silu, which `quantize` makes a gate and a MUL of, or with relu.",
+    "HARD_SWISH": "Write it as x * hard_sigmoid(x), a convolution and a MUL, as `quantize` does; "
+    "or train with relu or relu6.",
+    "LEAKY_RELU": "Write it as PRELU, as `convert` does; or train with relu.",
     "SHAPE": "Convert with batch 1 and a fixed height and width.",
     "SPACE_TO_BATCH_ND": "Convert with batch 1 and a fixed height and width: a dilated convolution "
     "then stays one operator.",

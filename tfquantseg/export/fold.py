@@ -21,6 +21,7 @@ from tfquantseg.export.network import (
     Add,
     Convolution,
     Mean,
+    Operation,
     Requantize,
     Shape,
     Tensor,
@@ -74,12 +75,28 @@ def normed(layer: BatchNorm, values: list[Any]) -> Real:
         )
     mu, sigma, gamma, beta = layer.quantized_statistics()
     factor = gamma.astype(np.float64) / (sigma.astype(np.float64) + layer.epsilon)
-    value = values[0]
+    return scaled_and_shifted(linear_convolution(layer, values[0]), factor, mu, beta)
+
+
+def linear_convolution(layer: Any, value: Any) -> Real:
+    """Returns the convolution that constants fold into: the one in front, or one of 1 x 1."""
     if isinstance(value, Value):
         value = _as_convolution(layer.name, value.tensor)
     real = expect(value, Real, layer.name)
     if real.kind is not Convolution or real.fields["activation"] != "linear":
         raise no_form(layer, "follows no convolution and no 8-bit tensor")
+    return real
+
+
+def scaled_and_shifted(real: Real, factor: np.ndarray, less: np.ndarray, plus: np.ndarray) -> Real:
+    """Returns a linear convolution's ``(y - less) * factor + plus``, as a convolution.
+
+    Args:
+        real: the convolution.
+        factor: float64 [C], of any sign.
+        less: [C].
+        plus: [C].
+    """
     weights, steps = real.fields["weights"], real.fields["weight_steps"]
     kind = real.fields["kind"]
     signs = np.sign(factor).astype(np.int8)
@@ -89,7 +106,7 @@ def normed(layer: BatchNorm, values: list[Any]) -> Real:
         "signs": real.fields["signs"] * signs,
         "weights": weights * along_channels(kind, weights, signs),
         "weight_steps": folded.astype(np.float32),
-        "bias": (real.fields["bias"] - mu) * factor + beta,
+        "bias": (real.fields["bias"] - less) * factor + plus,
     }
     return dataclasses.replace(real, fields=fields)
 
@@ -99,6 +116,8 @@ def activated(operation: Any, values: list[Any]) -> Any:
     value, activation = values[0], _activation(operation)
     if activation == "linear":
         return value
+    if isinstance(value, Value) and activation == "relu6":
+        value = _as_convolution(operation.name, value.tensor)  # RELU6 of tflite-micro keeps steps
     if isinstance(value, Value):
         tensor = value.tensor
         return Real(operation.name, Requantize, (tensor,), tensor.shape, {"activation": activation})
@@ -115,17 +134,29 @@ def product(operation: Any, values: list[Any]) -> Value:
 
 def total(operation: Any, values: list[Any]) -> Real:
     """Returns the sum of two tensors."""
+    return of_two(operation, values, Add, "adds")
+
+
+def of_two(operation: Any, values: list[Any], kind: type[Operation], verb: str) -> Real:
+    """Returns an operation of two tensors, of which one may have a single position."""
     tensors = tuple(expect(value, Value, operation.name).tensor for value in values)
-    if len(tensors) != 2 or tensors[0].shape != tensors[1].shape:
-        raise no_form(operation, f"adds tensors of {[t.shape for t in tensors]}, not two alike")
-    return Real(operation.name, Add, tensors, tensors[0].shape, {"activation": "linear"})
+    shape = max(tensor.shape for tensor in tensors)
+    accepted = (shape, (1, 1, shape[2]))
+    if len(tensors) != 2 or any(tensor.shape not in accepted for tensor in tensors):
+        raise no_form(
+            operation,
+            f"{verb} tensors of {[t.shape for t in tensors]}; accepted are two alike, or one of "
+            "them with a single position",
+        )
+    return Real(operation.name, kind, tensors, shape, {"activation": "linear"})
 
 
 def mean(operation: Any, values: list[Any]) -> Real:
-    """Returns the average over all positions."""
+    """Returns the average over all positions, [1, 1, C] even where the layer drops the ones."""
     tensor = expect(values[0], Value, operation.name).tensor
-    if not operation.keepdims:
-        raise no_form(operation, "drops height and width; use keepdims=True")
+    axes = getattr(operation, "axis", (1, 2))  # of keras.ops.mean
+    if sorted(one % 4 for one in np.atleast_1d([] if axes is None else axes)) != [1, 2]:
+        raise no_form(operation, f"averages over axis {axes}, not over height and width")
     return Real(operation.name, Mean, (tensor,), (1, 1, tensor.shape[2]), {})
 
 

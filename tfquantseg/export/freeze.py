@@ -15,8 +15,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfquantseg.export import fold
+from tfquantseg.export import fold, fold_functions
 from tfquantseg.export.frozen_values import Integers, Pixels, Real, Step, Value, expect, no_form
+from tfquantseg.export.functions import UNIT_STEP, Softmax
 from tfquantseg.export.network import (
     Concatenate,
     Crop,
@@ -40,9 +41,12 @@ from tfquantseg.layers import (
     QuantDepthwiseConv2D,
     QuantDropout,
     QuantEdge,
+    QuantPReLU,
     RoundOnStep,
+    is_affine,
 )
 from tfquantseg.models.broadcast import BroadcastLike
+from tfquantseg.transform.replacements import instead_of
 
 _L = keras.layers
 
@@ -83,13 +87,15 @@ def integers_of(model: keras.Model, network: Network) -> Callable[[np.ndarray], 
     """
     freezer = _Freezer(model, network.image.shape[:2])
     freezer.network()
-    tensors, zero_points = freezer.integers()
+    tensors, known = freezer.integers()
     graph = keras.Model(model.inputs, [tensors, model.outputs])
 
     def integers(image: np.ndarray) -> dict[str, Any]:
         held, (logits,) = graph([image[np.newaxis].astype(np.float32)], training=False)
         found = {
-            name: (values[0].numpy() + zero_points[name]).astype(np.int8)
+            name: (values[0].numpy() + known[name].zero_point)
+            .reshape(known[name].shape)  # a pooled position may have no height and width
+            .astype(np.int8)
             for name, values in held.items()
         }
         if network.gives_classes:
@@ -120,7 +126,7 @@ class _Freezer:
                 for tensor, value in zip(node.outputs, made, strict=True):
                     self._known[id(tensor)] = value
                     self._tensors.append((tensor, value))
-        ends = [self._known[id(tensor)] for tensor in keras.tree.flatten(self._model.outputs)]
+        ends = [self._end(tensor) for tensor in keras.tree.flatten(self._model.outputs)]
         if len(ends) != 1 or not isinstance(ends[0], Value | Integers):
             raise ValueError(
                 f"model {self._model.name!r} returns {len(ends)} tensors, or one that is not on an "
@@ -131,10 +137,20 @@ class _Freezer:
             self._model.name, self._image, tuple(self._operations), ends[0].tensor, self._edges
         )
 
-    def integers(self) -> tuple[dict[str, Any], dict[str, int]]:
-        """The model's symbolic integers, and their zero points, by the network's names."""
+    def _end(self, tensor: Any) -> Any:
+        """What an output is; a softmax, which training leaves in float32, gets its step here."""
+        value = self._known[id(tensor)]
+        if not isinstance(value, Real) or value.kind is not Softmax:
+            return value
+        made = Integers(self._add(value.on(self._named(value.name), UNIT_STEP, -128)))
+        whole = keras.ops.clip(keras.ops.round(tensor / UNIT_STEP), 0, 255)
+        self._tensors.append((whole, made))
+        return made
+
+    def integers(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        """The model's symbolic integers, and what they are, by the network's names."""
         held = [(known.tensor, t) for t, known in self._tensors if isinstance(known, Integers)]
-        return {one.name: t for one, t in held}, {one.name: one.zero_point for one, _ in held}
+        return {one.name: t for one, t in held}, {one.name: one for one, _ in held}
 
     def _make(self, operation: Any, values: list[Any]) -> tuple[Any, ...]:
         """Returns what the outputs of one call are."""
@@ -144,6 +160,8 @@ class _Freezer:
             return self._edge(operation, values)
         if isinstance(operation, QuantDropout):
             return tuple(values)
+        if is_affine(operation):
+            return (fold_functions.affine(operation, values[0]),)
         for types, handle in _HANDLERS:
             if isinstance(operation, types):
                 return (handle(self, operation, values),)
@@ -151,7 +169,7 @@ class _Freezer:
             on_tensors = _OPS.get(type(operation).__name__)
             if on_tensors is not None:
                 return (on_tensors(self, operation, values),)
-        raise no_form(operation, "has no 8-bit form")
+        raise no_form(operation, f"has no 8-bit form{instead_of(type(operation))}")
 
     def _pixels(self, operation: Any) -> Pixels:
         height, width, channels = operation.batch_shape[1:]
@@ -180,8 +198,8 @@ class _Freezer:
                 f"(k_A={policy.k_A}, A_grid={policy.A_grid}, A_at={policy.A_at}), and an int8 file "
                 "holds no other; train with INTEGER, or a policy with A_at='every_tensor'."
             )
-        if edge.fixed_scale is not None:
-            return float(np.float32(edge.fixed_scale / 128.0))
+        if edge.fixed_step is not None:
+            return float(np.float32(edge.fixed_step))
         scale = float(edge.running_scale.numpy())
         if not scale > 0:
             raise ValueError(
@@ -217,10 +235,6 @@ class _Freezer:
     def _add(self, operation: Operation) -> Tensor:
         self._operations.append(operation)
         return operation.output
-
-    def _rescaled(self, operation: Any, values: list[Any]) -> Pixels:
-        del operation  # The edge behind it knows the scale.
-        return expect(values[0], Pixels, "the image")
 
     # Layers that act on integers and keep the step.
 
@@ -294,10 +308,15 @@ def _folded(make: Callable[[Any, list[Any]], Any]) -> Callable[..., Any]:
 
 
 _HANDLERS: tuple[tuple[Any, Callable[..., Any]], ...] = (
-    (_L.Rescaling, _Freezer._rescaled),
     ((QuantConv2D, QuantDepthwiseConv2D, QuantConv2DTranspose), _folded(fold.convolved)),
     (BatchNorm, _folded(fold.normed)),
-    ((_L.ReLU, _L.Activation), _folded(fold.activated)),
+    (_L.ReLU, _folded(fold.activated)),
+    (_L.Activation, _folded(fold_functions.activated)),
+    (_L.Softmax, _folded(fold_functions.function)),
+    ((QuantPReLU, _L.LeakyReLU), _folded(fold_functions.bent)),
+    (_L.Multiply, _folded(fold_functions.multiplied)),
+    (_L.Subtract, _folded(fold_functions.subtracted)),
+    (_L.Reshape, _folded(fold_functions.reshaped)),
     (Product, _folded(fold.product)),
     (_L.Add, _folded(fold.total)),
     (_L.GlobalAveragePooling2D, _folded(fold.mean)),
@@ -313,8 +332,14 @@ _HANDLERS: tuple[tuple[Any, Callable[..., Any]], ...] = (
 _OPS: dict[str, Callable[..., Any]] = {
     "Add": _folded(fold.total),
     "Concatenate": _Freezer._joined,
+    "ExpandDims": _folded(fold_functions.reshaped),
+    "Mean": _folded(fold.mean),
+    "Multiply": _folded(fold_functions.multiplied),
     "Relu": _folded(fold.activated),
     "Relu6": _folded(fold.activated),
+    "Reshape": _folded(fold_functions.reshaped),
+    "Softmax": _folded(fold_functions.function),
+    "Subtract": _folded(fold_functions.subtracted),
 }
 """Bare `keras.ops` that models call on tensors, by the name of their class."""
 

@@ -83,6 +83,7 @@ def no_form(operation: Any, why: str) -> ValueError:
     """Makes the error for an operation that no 8-bit operation computes."""
     return ValueError(
         f"{operation.name!r} ({type(operation).__name__}) {why}; an int8 file can't hold it. Build "
-        "the model of convolutions, batch norm, ReLU, ReLU(6), additions of two, concatenations, "
-        "pooling, resizing, padding and cropping; leave softmax to whoever reads the logits."
+        "the model of convolutions, batch norm, activations such as relu, leaky_relu, hard_silu or "
+        "sigmoid, sums and products of two, constants, concatenations, pooling, resizing, padding "
+        "and cropping."
     )

@@ -10,7 +10,7 @@ The batch is 1 and left out of shapes, which are (height, width, channels).
 
 import dataclasses
 import math
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -47,10 +47,12 @@ class Operation:
     Attributes:
         inputs: the tensors it reads.
         output: the tensor it makes.
+        keeps_largest: whether the largest channel of each position stays the largest.
     """
 
     inputs: tuple[Tensor, ...]
     output: Tensor
+    keeps_largest: ClassVar[bool] = False
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
@@ -118,9 +120,9 @@ class Add(Operation):
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class Requantize(Operation):
-    """The same real values on another step, with an activation."""
+    """The same real values on another step, with a ReLU or without."""
 
-    activation: Activation
+    activation: Literal["linear", "relu"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
@@ -233,6 +235,11 @@ class Network:
         """Whether the output is the class of each pixel in place of logits."""
         return self.output is not self.logits
 
+    @property
+    def gives_probabilities(self) -> bool:
+        """Whether the output is that of a softmax, which leaves MediaPipe none to take."""
+        return bool(self.operations) and self.operations[-1].keeps_largest
+
 
 def with_argmax(network: Network) -> Network:
     """Returns a network that gives the class of each pixel, int32 [H, W], in place of logits.
@@ -241,7 +248,7 @@ def with_argmax(network: Network) -> Network:
         network: a frozen network whose logits have the size of its image.
 
     Returns:
-        The same with an `ArgMax` behind its logits.
+        The same with an `ArgMax` behind its logits, in place of a softmax that it ends in.
 
     Raises:
         ValueError: its logits have another size, so that classes would have to be enlarged.
@@ -254,9 +261,12 @@ def with_argmax(network: Network) -> Network:
             "the image's size: enlarge them in the model, with a Resizing or UpSampling2D layer at "
             "its end."
         )
+    operations, logits = list(network.operations), network.logits
+    while operations and operations[-1].keeps_largest:
+        (logits,) = operations.pop().inputs
     output = Tensor("classes", (height, width, 1), 1.0)
-    last = ArgMax(inputs=(network.logits,), output=output)
-    return dataclasses.replace(network, operations=(*network.operations, last))
+    operations.append(ArgMax(inputs=(logits,), output=output))
+    return dataclasses.replace(network, operations=tuple(operations), logits=logits)
 
 
 def at_stride(network: Network) -> Network:
@@ -268,14 +278,15 @@ def at_stride(network: Network) -> Network:
         network: a frozen network.
 
     Returns:
-        The same up to its last resize, the logits being what that resize read.
+        The same up to its last resize, the logits being what that resize read; a softmax behind it
+        is left out too, since the largest logit is its largest.
 
     Raises:
         ValueError: it does not end in a resize, but for instance in a transposed convolution.
     """
     operations, logits = list(network.operations), network.logits
     while operations and operations[-1].output == logits:
-        if not isinstance(operations[-1], Resize | Crop):
+        if not (isinstance(operations[-1], Resize | Crop) or operations[-1].keeps_largest):
             break
         (logits,) = operations.pop().inputs
     if not any(isinstance(one, Resize) for one in network.operations[len(operations) :]):

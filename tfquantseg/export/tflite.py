@@ -14,7 +14,6 @@ from ai_edge_litert import schema_py_generated as schema
 
 from tfquantseg.export.aligned import ABOUT, AlignedBuffer, pack_model
 from tfquantseg.export.network import (
-    Activation,
     Add,
     ArgMax,
     Concatenate,
@@ -31,6 +30,7 @@ from tfquantseg.export.network import (
     Tensor,
 )
 from tfquantseg.export.operator_versions import oldest_runtime
+from tfquantseg.export.tflite_functions import FUSED, LOWERED
 
 Border = Literal["int8", "uint8"]
 
@@ -40,11 +40,6 @@ NO_CLASSES_FOR_MEDIAPIPE = (
 )
 """Why no file for MediaPipe ends in an argmax."""
 
-_ACTIVATIONS: dict[Activation, int] = {
-    "linear": schema.ActivationFunctionType.NONE,
-    "relu": schema.ActivationFunctionType.RELU,
-    "relu6": schema.ActivationFunctionType.RELU6,
-}
 _PADDINGS = {"SAME": schema.Padding.SAME, "VALID": schema.Padding.VALID}
 _OPERATORS = schema.BuiltinOperator
 
@@ -218,7 +213,7 @@ class _Writer:
         options.padding = _PADDINGS[operation.padding]
         options.strideH, options.strideW = operation.strides
         options.dilationHFactor, options.dilationWFactor = operation.dilations
-        options.fusedActivationFunction = _ACTIVATIONS[operation.activation]
+        options.fusedActivationFunction = FUSED[operation.activation]
         if dense:
             weights, code = self._weights(operation, (3, 0, 1, 2), 0), _OPERATORS.CONV_2D
         else:
@@ -250,17 +245,15 @@ class _Writer:
 
     def _add(self, operation: Add) -> None:
         options = schema.AddOptionsT()
-        options.fusedActivationFunction = _ACTIVATIONS[operation.activation]
+        options.fusedActivationFunction = FUSED[operation.activation]
         self._operate(_OPERATORS.ADD, 2, self._inputs(operation), operation.output, options)
 
     def _requantize(self, operation: Requantize) -> None:
-        code, version = {
-            "linear": (_OPERATORS.QUANTIZE, 1),
-            "relu": (_OPERATORS.RELU, 2),
-            "relu6": (_OPERATORS.RELU6, 2),
-        }[operation.activation]
-        options = schema.QuantizeOptionsT() if operation.activation == "linear" else None
-        self._operate(code, version, self._inputs(operation), operation.output, options)
+        inputs = self._inputs(operation)
+        if operation.activation == "relu":
+            self._operate(_OPERATORS.RELU, 2, inputs, operation.output)
+            return
+        self._operate(_OPERATORS.QUANTIZE, 1, inputs, operation.output, schema.QuantizeOptionsT())
 
     def _mean(self, operation: Mean) -> None:
         options = schema.ReducerOptionsT()
@@ -324,12 +317,21 @@ class _Writer:
         self._index[name] = self._tensor(name, (1, height, width), schema.TensorType.INT32)
         self._operate(_OPERATORS.ARG_MAX, 2, inputs, self._index[name], options)
 
+    def _function(self, operation: Operation) -> None:
+        found = LOWERED[type(operation)](operation)
+        inputs = self._inputs(operation)
+        if found.constant is not None:
+            name, shape = f"{operation.output.name}/constant", found.constant.shape
+            kind = schema.TensorType.INT8
+            inputs += [self._tensor(name, shape, kind, found.constant, steps=[found.step])]
+        self._operate(found.code, found.version, inputs, operation.output, found.options)
+
 
 def _code(code: int, version: int) -> Any:
     operator = schema.OperatorCodeT()
     operator.builtinCode = code
     # Readers of the old field, one byte wide, know every operator that is written here.
-    operator.deprecatedBuiltinCode = code
+    operator.deprecatedBuiltinCode = min(code, 127)
     operator.version = version
     return operator
 
@@ -346,4 +348,5 @@ _WRITE: dict[type[Operation], Callable[..., None]] = {
     Pad: _Writer._pad,
     Crop: _Writer._crop,
     ArgMax: _Writer._argmax,
+    **dict.fromkeys(LOWERED, _Writer._function),
 }

@@ -29,6 +29,7 @@ from tfquantseg.export.network import (
     clamp,
     same_padding,
 )
+from tfquantseg.export.twin_functions import KERNELS
 
 _RATIO_BITS = 10  # of a resize's ratio
 _ADD_SHIFT = 20  # bits that a sum's members are shifted up by
@@ -289,4 +290,5 @@ _KERNELS: dict[type[Operation], Callable[..., Integers]] = {
     Pad: _pad,
     Crop: _crop,
     ArgMax: _largest,
+    **KERNELS,
 }

@@ -1,5 +1,6 @@
 """QuantEdge: owns A and E1 of one tensor between layers, or of several that share one step."""
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
@@ -47,9 +48,10 @@ class QuantEdge(keras.layers.Layer):
         policy: where the grids come from.
         quantize_error: of each tensor, whether E1 is quantized here; False where the convolution
             before the edge quantizes the very same error itself.
-        fixed_scale: the constant scale of an input that lies on a grid; None elsewhere.
+        fixed_scale: the constant scale of an input that lies on a grid, or of a function whose
+            scale devices prescribe; None elsewhere.
         non_negative: whether no tensor holds values below zero, so that a policy may take an
-            unsigned grid for them.
+            unsigned grid for them; with a fixed scale they have one.
         evaluation_scales: "running" or "dynamic".
         held: whether training uses the running estimate as it is.
     """
@@ -72,11 +74,20 @@ class QuantEdge(keras.layers.Layer):
         self.held = False
         self.non_negative = non_negative
         self._A = self.policy.A(non_negative=non_negative)
+        if self._A is not None and fixed_scale is not None:
+            self._A = dataclasses.replace(self._A, signed=not non_negative)
 
     @property
     def unsigned(self) -> bool:
         """Whether the integers are 0..2**k - 1."""
         return self._A is not None and not self._A.signed
+
+    @property
+    def fixed_step(self) -> float | None:
+        """The constant step, 128 or unsigned 256 of which are the fixed scale; None elsewhere."""
+        if self.fixed_scale is None:
+            return None
+        return self.fixed_scale / (256.0 if self.unsigned else 128.0)
 
     def build(self, input_shape: Any) -> None:
         """Makes the running estimate of the scale."""
@@ -118,10 +129,11 @@ class QuantEdge(keras.layers.Layer):
     def _encode(self, x: tf.Tensor, scale: tf.Tensor) -> Quantized:
         if self._A is None:
             return Quantized(tf.identity(x), tf.constant(1.0))
-        if self.fixed_scale is not None:
-            # The device's whole range: 128 steps below zero, 127 above.
-            step = tf.constant(self.fixed_scale / 128.0)
-            integers = tf.clip_by_value(tf.round(x / step), -128.0, 127.0)
+        if self.fixed_step is not None:
+            # The device's whole range: 128 steps below zero, 127 above; or 255 above.
+            step = tf.constant(self.fixed_step)
+            least = 0.0 if self.unsigned else -128.0
+            integers = tf.clip_by_value(tf.round(x / step), least, least + 255.0)
             return Quantized(tf.where(tf.math.is_finite(x), integers, float("nan")), step)
         return self._A.encode(x, scale=scale)
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import keras
 
+from tfquantseg.layers.affine import is_affine
 from tfquantseg.layers.batch_norm import BatchNorm
 from tfquantseg.layers.convolutions import (
     QuantConv2D,
@@ -11,6 +12,7 @@ from tfquantseg.layers.convolutions import (
     QuantDepthwiseConv2D,
 )
 from tfquantseg.layers.edge import QuantEdge
+from tfquantseg.layers.prelu import QuantPReLU
 from tfquantseg.policy import Policy
 
 Row = tuple[str, str, int | None, str]
@@ -34,6 +36,11 @@ def objects(model: keras.Model) -> list[Row]:
             rows.extend(_convolution(layer))
         elif isinstance(layer, BatchNorm):
             rows.extend(_batch_norm(layer))
+        elif is_affine(layer) and layer.trainable_weights:
+            rows.append((layer.name, "gamma", None, "-"))  # of a LayerScale: it folds away
+        elif isinstance(layer, QuantPReLU):
+            rows.append((layer.name, "alpha", layer.policy.k_gamma, _limits(layer.limit)))
+            rows.extend(_training(layer.name, layer.policy, _limits(layer.limit)))
     return rows
 
 
@@ -41,7 +48,7 @@ def object_table(model: keras.Model) -> str:
     """Returns what a model quantizes as a table: layer, object, bits, and limit or step.
 
     The objects are W weight, A activation, E1 and E2 errors, G gradient, U update, and batch norm's
-    mu, sigma, x_hat, gamma and beta.
+    mu, sigma, x_hat, gamma and beta, and PReLU's alpha.
 
     Args:
         model: what `tfquantseg.quantize` returned, or loaded from its file.
@@ -64,10 +71,10 @@ def _edge(layer: QuantEdge) -> Iterator[Row]:
     step = policy.A_text()
     if policy.A_grid == "scaled":
         step += " of the batch; a running estimate in evaluation"
+    if layer.fixed_step is not None:
+        step = f"step {layer.fixed_step:g}"
     if layer.unsigned:
         step += ", unsigned"
-    if layer.fixed_scale is not None:
-        step = f"step {layer.fixed_scale / 128:g}"
     yield layer.name, "A", policy.k_A, step
     if any(layer.quantize_error):
         yield layer.name, "E1", policy.k_E1, policy.E1_text()

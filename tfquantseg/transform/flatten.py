@@ -7,6 +7,14 @@ from typing import Any
 import keras
 from keras import tree
 
+from tfquantseg.layers import Affine
+from tfquantseg.transform.activations import (
+    activation,
+    affine,
+    function_name,
+    is_split,
+    spelled_out,
+)
 from tfquantseg.transform.graph import is_registered
 
 _CONVOLUTIONS = (
@@ -24,7 +32,8 @@ def flatten(model: keras.Model) -> keras.Model:
     copies, with copied weights, of
 
     * a separable convolution, which becomes a depthwise and a pointwise one;
-    * a convolution with ``activation="softmax"``, which becomes two layers;
+    * a convolution with an activation other than ReLU, which becomes two layers;
+    * an activation or a constant that is written otherwise than the plan knows it (`activations`);
     * a layer in a part whose name something else has already: it is called after its part.
 
     Args:
@@ -121,21 +130,36 @@ class _Inliner:
             return args[0]
         if id(operation) not in self._chains:
             # The operation too: an id lasts as long as what it belongs to.
-            self._chains[id(operation)] = operation, self._chain(operation, owners)
+            self._chains[id(operation)] = operation, self._chain(operation, args, kwargs, owners)
         first, *others = self._chains[id(operation)][1]
+        if isinstance(first, Affine):
+            operands = tree.flatten((args, kwargs))
+            args, kwargs = tuple(t for t in operands if isinstance(t, keras.KerasTensor)), {}
         output = first(*args, **kwargs)
         for other in others:
             output = other(output)
         return output
 
-    def _chain(self, operation: Any, owners: tuple[str, ...]) -> list[Any]:
+    def _chain(
+        self, operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any], owners: tuple[str, ...]
+    ) -> list[Any]:
         """Returns the operations to call, one after the other, for one of a model's parts."""
         name = self._free_name(operation, owners)
+        if is_registered(type(operation)):
+            return [operation if name == operation.name else _renamed(operation, name)]
+        constant = affine(operation, args, kwargs, name)
+        if constant is not None:
+            return [constant]
+        function = spelled_out(operation, name)
+        if function is not None:
+            return function
         if isinstance(operation, keras.layers.SeparableConv2D):
-            return _split_separable(operation, name)
-        is_softmax = getattr(operation, "activation", None) is keras.activations.softmax
-        if type(operation) in _CONVOLUTIONS and is_softmax:
-            return _split_softmax(operation, name)
+            depthwise, pointwise = _split_separable(operation, name)
+            if is_split(pointwise.activation):
+                return [depthwise, *_split_activation(pointwise, pointwise.name)]
+            return [depthwise, pointwise]
+        if type(operation) in _CONVOLUTIONS and is_split(operation.activation):
+            return _split_activation(operation, name)
         return [operation if name == operation.name else _renamed(operation, name)]
 
     def _free_name(self, operation: Any, owners: Sequence[str]) -> str:
@@ -185,12 +209,13 @@ def _renamed(operation: Any, name: str) -> Any:
     return twin
 
 
-def _split_softmax(layer: keras.layers.Layer, name: str) -> list[keras.layers.Layer]:
-    """Returns a convolution without its softmax, and the softmax."""
+def _split_activation(layer: keras.layers.Layer, name: str) -> list[Any]:
+    """Returns a convolution without its activation, and the activation."""
     linear = type(layer).from_config({**layer.get_config(), "name": name, "activation": "linear"})
     linear.build_from_config(layer.get_build_config())
     copy_weights(layer, linear)
-    return [linear, keras.layers.Softmax(name=f"{name}_softmax")]
+    function = function_name(layer.activation)
+    return [linear, *activation(function, f"{name}_{function}")]
 
 
 def _split_separable(layer: keras.layers.SeparableConv2D, name: str) -> list[keras.layers.Layer]:

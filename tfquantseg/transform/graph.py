@@ -7,8 +7,11 @@ from typing import Any, Literal
 import keras
 from keras import tree
 
+from tfquantseg.layers import Affine, is_affine
 from tfquantseg.models.broadcast import BroadcastLike
 from tfquantseg.names import did_you_mean
+from tfquantseg.transform.activations import FUSED, LOOKED_UP, function_name
+from tfquantseg.transform.replacements import instead_of, instead_of_activation
 
 Kind = Literal[
     "input",
@@ -16,6 +19,7 @@ Kind = Literal[
     "batch_norm",
     "activation",
     "add",
+    "affine",
     "concatenate",
     "select",
     "average",
@@ -27,6 +31,8 @@ Kind = Literal[
 * ``convolution``: a node; its input is a pair, its three products multiply integers.
 * ``batch_norm``, ``activation``: fused into what precedes them where nothing else reads it.
 * ``add``: computed on products; its sum gets an edge.
+* ``affine``: constants times it, and plus them; fused into the convolution or batch norm in front
+  of it where nothing else reads that, else a tensor of its own.
 * ``concatenate``: its members share one step.
 * ``select``: moves or chooses values; acts on the integers and keeps the step.
 * ``average``: an average on the input's step, rounded.
@@ -56,9 +62,14 @@ _KINDS: dict[type, Kind] = {
     _L.UpSampling2D: "average",
     _L.Resizing: "average",
     _L.GlobalAveragePooling2D: "float",
-    _L.Rescaling: "float",
-    _L.Normalization: "float",
     _L.Softmax: "float",
+    _L.Multiply: "float",
+    _L.Subtract: "float",
+    _L.LeakyReLU: "float",
+    _L.PReLU: "float",
+    Affine: "affine",
+    _L.Rescaling: "affine",
+    _L.Normalization: "affine",
 }
 _registered: dict[type, Kind] = {}
 
@@ -216,13 +227,15 @@ def _kind(operation: Any, arguments: Any) -> Kind:
     if operation_type in _registered:
         return _registered[operation_type]
     kind = _KINDS.get(operation_type) or _kind_of_op(operation)
+    if is_affine(operation):
+        kind = "affine"
     if kind is None:
         names = [known.__name__ for known in _KINDS]
         raise ValueError(
             f"{operation.name!r}: no plan for operations of type "
             f"{operation_type.__module__}.{operation_type.__name__}"
             f"{did_you_mean(operation_type.__name__, names)}. Known are "
-            f"{', '.join(sorted(names))}; register another with "
+            f"{', '.join(sorted(names))}{instead_of(operation_type)}; or register another with "
             "tfquantseg.transform.register(type, kind)."
         )
     if kind == "average" and getattr(operation, "interpolation", None) == "nearest":
@@ -245,6 +258,9 @@ def _kind_of_op(operation: Any) -> Kind | None:
         "Cast": "float",
         "Mean": "float",
         "Softmax": "float",
+        "Multiply": "float",
+        "Subtract": "float",
+        "ExpandDims": "select",
         "Resize": "average",
     }
     return kinds.get(operation_type.__name__)
@@ -256,9 +272,13 @@ def _check(operation: Any, kind: Kind, arguments: Any) -> Kind:
     if isinstance(operation, _L.ReLU) and (
         operation.max_value not in (None, 6, 6.0) or operation.negative_slope or operation.threshold
     ):
-        problem = "only ReLU() and ReLU(6) are planned"
-    elif kind == "activation" and _activation(operation, kind) == "softmax":
+        problem = "only ReLU(), ReLU(6) and ReLU(negative_slope=a) are planned"
+    elif kind == "activation" and _activation(operation, kind) in LOOKED_UP:
         return "float"
+    elif kind == "activation" and _activation(operation, kind) == "hard_sigmoid":
+        return "affine"
+    elif isinstance(operation, _L.PReLU) and max(operation.alpha.shape[:-1], default=1) > 1:
+        problem = "its slopes differ from position to position; use PReLU(shared_axes=[1, 2])"
     elif kind == "convolution":
         if operation.data_format != "channels_last":
             problem = f"data_format is {operation.data_format!r}; use 'channels_last'"
@@ -275,7 +295,7 @@ def _check(operation: Any, kind: Kind, arguments: Any) -> Kind:
     elif kind == "batch_norm" and operation.axis not in (-1, 3):
         problem = f"axis is {operation.axis}; batch norm is planned over the last axis"
     for role in ("regularizer", "constraint"):
-        for weight in ("kernel", "depthwise", "bias", "gamma", "beta"):
+        for weight in ("kernel", "depthwise", "bias", "gamma", "beta", "alpha"):
             if getattr(operation, f"{weight}_{role}", None) is not None:
                 problem = (
                     f"{weight}_{role} is set and would be lost; remove it (weight decay is "
@@ -300,13 +320,16 @@ def _activation(operation: Any, kind: Kind) -> str:
         return "relu" if operation.max_value is None else "relu6"
     if type(operation).__name__ in ("Relu", "Relu6"):
         return type(operation).__name__.lower()
+    if kind == "affine" and isinstance(operation, _L.Activation):
+        return "relu"  # hard_sigmoid: the convolution's or its own; a fixed step clips it at 1
     if kind not in ("activation", "convolution"):
         return "linear"
-    name = getattr(operation.activation, "__name__", type(operation.activation).__name__)
-    accepted = ("linear", "relu", "relu6") + (("softmax",) if kind == "activation" else ())
+    name = function_name(operation.activation)
+    accepted = FUSED + ((*LOOKED_UP, "hard_sigmoid") if kind == "activation" else ())
     if name not in accepted:
+        known = (*FUSED, *LOOKED_UP, "hard_sigmoid", "hard_silu", "silu", "leaky_relu")
         raise ValueError(
             f"{operation.name!r}: activation {name!r} is not planned; use one of "
-            f"{', '.join(accepted)}."
+            f"{', '.join(known)}{instead_of_activation(name)}."
         )
     return name

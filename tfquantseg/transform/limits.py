@@ -65,6 +65,19 @@ def bias_limit(name: str, bias: np.ndarray | None, policy: Policy) -> float:
     return max(_LEAST_BIAS, smallest_limit(2 * most, bits))
 
 
+def slope_limit(name: str, alpha: np.ndarray, policy: Policy) -> float:
+    """Returns the limit of a PReLU's slopes: that of gamma, or at least 1 where it is to fit.
+
+    Raises:
+        ValueError: slopes beyond a fixed limit, or not finite.
+    """
+    _check_finite(name, "alpha", alpha)
+    most, bits = float(np.abs(alpha).max()), policy.k_gamma or 24
+    if not isinstance(policy.BN_limit, str):
+        return _fixed(name, "alpha", most, policy.BN_limit, bits)
+    return max(1.0, smallest_limit(2 * most, bits))
+
+
 def batch_norm_statistics(
     name: str,
     mean: np.ndarray,

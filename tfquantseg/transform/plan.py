@@ -16,6 +16,7 @@ from tfquantseg.layers.convolutions import ErrorGrid
 from tfquantseg.numerics.activations import Activation
 from tfquantseg.numerics.grids import Scaled
 from tfquantseg.policy import Policy, Rules
+from tfquantseg.transform.functions import fixed_scale, function_of, keeps_sign, takes_activation
 from tfquantseg.transform.graph import Call, Graph
 
 
@@ -48,7 +49,8 @@ class Edge:
         name: the quantizing layer's name.
         roots: the tensors that are quantized on this step.
         policy: whose A and E1 it takes.
-        fixed_scale: the constant scale of a model's input that lies on a grid, or None.
+        fixed_scale: the constant scale of a model's input that lies on a grid, or of a function
+            whose scale the device prescribes; or None.
     """
 
     name: str
@@ -153,23 +155,25 @@ class Plan:
 
     def A(self, edge: Edge) -> Scaled | None:
         """Returns the grid of the activations on an edge."""
-        return edge.policy.A(non_negative=self.is_non_negative(edge))
+        grid = edge.policy.A(non_negative=self.is_non_negative(edge))
+        if grid and edge.fixed_scale is not None and self.is_non_negative(edge):
+            return dataclasses.replace(grid, signed=False)  # whatever the policy, as on a device
+        return grid
 
     def is_non_negative(self, edge: Edge) -> bool:
         """Whether no tensor on an edge holds values below zero, whatever the weights."""
-        return edge.fixed_scale is None and all(
-            self._is_non_negative(root.tensor) for root in edge.roots
-        )
+        return all(self._is_non_negative(root.tensor) for root in edge.roots)
 
     def _is_non_negative(self, tensor: Any) -> bool:
-        """ReLU is not negative, and no sum, average or choice of what is not negative is."""
+        """ReLU is not negative, and no sum, product, average or choice of what is not is."""
         stack, seen = [tensor], {id(tensor)}
         while stack:
             call = self.graph.producer(stack.pop())
             if call.activation in ("relu", "relu6"):
                 continue
-            passes = call.kind in ("activation", "add", "average", "concatenate", "select")
-            if not passes and not isinstance(call.operation, keras.layers.GlobalAveragePooling2D):
+            if function_of(call) in ("sigmoid", "softmax"):
+                continue
+            if not keeps_sign(call):
                 return False
             stack.extend(one for one in call.inputs if id(one) not in seen)
             seen.update(map(id, call.inputs))
@@ -237,17 +241,20 @@ class Plan:
         """Whether a call's output is a tensor of its own on a device."""
         tensor = call.output
         reader = self.graph.only_consumer(tensor)
-        if reader is not None:
-            if call.kind == "input" and reader.kind == "float":
+        if reader is not None and self._fixed_scale(call) is None:
+            if call.kind == "input" and reader.kind in ("affine", "float"):
                 return False
             if call.kind == "convolution" and reader.kind in ("batch_norm", "activation"):
                 return self._follower(call, reader.kind) is None
-            if call.kind in ("batch_norm", "add", "float") and reader.kind == "activation":
+            if call.kind == "convolution" and reader.kind == "affine":
+                return call.activation != "linear"
+            if call.kind == "batch_norm" and reader.kind == "affine":
                 return False
-        probabilities = isinstance(call.operation, keras.layers.Softmax) or (
-            isinstance(call.operation, keras.layers.Activation) and call.kind == "float"
-        )
-        return not (probabilities and self.graph.is_output(tensor))
+            if call.kind == "affine" and reader.kind in ("affine", "batch_norm"):
+                return False
+            if takes_activation(call) and reader.kind == "activation":
+                return False
+        return not (function_of(call) == "softmax" and self.graph.is_output(tensor))
 
     def _want(self, call: Call) -> None:
         """Marks what has to carry a pair; called from the outputs to the inputs."""
@@ -323,7 +330,13 @@ class Plan:
         if first is second:
             return True
         one, other = (
-            (edge.fixed_scale, edge.policy.A(), edge.policy.A_scale, edge.policy.A_sign)
+            (
+                edge.fixed_scale,
+                edge.fixed_scale is not None and self.is_non_negative(edge),
+                edge.policy.A(),
+                edge.policy.A_scale,
+                edge.policy.A_sign,
+            )
             for edge in (first, second)
         )
         if one != other:
@@ -393,7 +406,7 @@ class Plan:
                 if id(current.output) not in self.nodes:
                     return True
                 continue
-            if current.kind in ("batch_norm", "float"):
+            if current.kind in ("batch_norm", "affine", "float"):
                 return True
             for tensor in current.inputs:
                 above = self.graph.producer(tensor)
@@ -403,16 +416,9 @@ class Plan:
         return False
 
     def _fixed_scale(self, call: Call) -> float | None:
-        """128 steps of an input that a Rescaling puts on the integers -128..127, or None."""
-        layer = call.operation
-        if not isinstance(layer, keras.layers.Rescaling) or self._edge_policy(call).k_A != 8:
-            return None
-        if self.graph.producer(call.inputs[0]).kind != "input":
-            return None
-        scale, offset = layer.scale, layer.offset
-        if not isinstance(scale, int | float) or not isinstance(offset, int | float):
-            return None
-        return 128.0 * scale if offset == -128 * scale else None
+        """The constant scale of an input on a grid, or of a function; or None."""
+        of_input = any(self.graph.producer(one).kind == "input" for one in call.inputs)
+        return fixed_scale(call, self._edge_policy(call), of_input=of_input)
 
     def __str__(self) -> str:
         """Returns two tables: convolutions with their operands, and edges with their tensors."""

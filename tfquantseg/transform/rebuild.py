@@ -17,6 +17,7 @@ from tfquantseg.layers import (
     QuantDepthwiseConv2D,
     QuantDropout,
     QuantEdge,
+    QuantPReLU,
     RoundOnStep,
 )
 from tfquantseg.transform.flatten import copy_weights
@@ -25,6 +26,7 @@ from tfquantseg.transform.limits import (
     batch_norm_limits,
     batch_norm_statistics,
     bias_limit,
+    slope_limit,
     weight_limit,
 )
 from tfquantseg.transform.plan import Edge, Node, Plan, Root
@@ -169,6 +171,8 @@ class _Builder:
         reads = {id(tensor): self._read(call, tensor) for tensor in call.inputs}
         if call.kind == "batch_norm" and not self._plan.policy(call).is_float:
             return self._batch_norm(call, reads[id(call.inputs[0])])
+        if isinstance(call.operation, keras.layers.PReLU) and not self._plan.policy(call).is_float:
+            return self._prelu(call, reads[id(call.inputs[0])])
         return self._apply(call, reads)
 
     def _read(self, call: Call, tensor: Any) -> Any:
@@ -247,6 +251,18 @@ class _Builder:
         if bias is not None:
             layer.bias.assign(_on_master_grid(layer.bias, bias))
         return output
+
+    def _prelu(self, call: Call, x: Any) -> Any:
+        operation, policy = call.operation, self._plan.policy(call)
+        if id(operation) not in self._layers:
+            alpha = operation.alpha.numpy().reshape(-1)
+            limit = slope_limit(operation.name, alpha, policy)
+            options = {"trainable": operation.trainable, "name": operation.name}
+            layer = QuantPReLU(policy, limit=limit, dtype="float32", **options)
+            layer.build((None, None, None, x.shape[-1]))
+            layer.alpha.assign(_on_master_grid(layer.alpha, np.resize(alpha, [x.shape[-1]])))
+            self._layers[id(operation)] = layer
+        return self._layers[id(operation)](x)
 
     def _batch_norm(self, call: Call, x: Any) -> Any:
         operation, policy = call.operation, self._plan.policy(call)
