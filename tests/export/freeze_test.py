@@ -8,7 +8,8 @@ import pytest
 
 from tests.export import every_operation
 from tfquantseg import preset, quantize
-from tfquantseg.export.freeze import freeze, integers_of
+from tfquantseg.export.freeze import freeze
+from tfquantseg.export.graph_integers import integers_of
 from tfquantseg.export.network import Add, Convolution, Requantize
 from tfquantseg.policy import Rules
 

@@ -107,7 +107,6 @@ REFUSED = {
     "leaky": (lambda x: layers.ReLU(negative_slope=0.1, name="r")(x), r"'r' \(ReLU\): only ReLU"),
     "capped": (lambda x: layers.ReLU(max_value=1, name="r")(x), r"'r' \(ReLU\): only ReLU"),
     "threshold": (lambda x: layers.ReLU(threshold=1, name="r")(x), r"'r' \(ReLU\): only ReLU"),
-    "groups": (lambda x: conv(x, "c", 4, groups=2), r"'c' \(Conv2D\): groups is 2"),
     "channels first": (
         lambda x: layers.Conv2D(2, 3, data_format="channels_first", name="c")(x),
         r"'c' \(Conv2D\): data_format is 'channels_first'; use 'channels_last'",

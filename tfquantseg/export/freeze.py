@@ -8,6 +8,7 @@ operation with the step of the edge behind it (`fold`).
 """
 
 import dataclasses
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -26,6 +27,7 @@ from tfquantseg.export.network import (
     Pool,
     Repeat,
     Requantize,
+    Reshape,
     Resize,
     Shape,
     Sides,
@@ -67,42 +69,14 @@ def freeze(model: keras.Model, height: int, width: int) -> Network:
             f"model {model.name!r} computes in float32: there are no integers to write. Train it "
             "with a policy such as INTEGER (--config.policy=INTEGER), or quantize it first."
         )
-    return _Freezer(model, (height, width)).network()
+    return Freezer(model, (height, width)).network()
 
 
-def integers_of(model: keras.Model, network: Network) -> Callable[[np.ndarray], dict[str, Any]]:
-    """Returns a function that gives what the model's graph holds where the network holds integers.
-
-    Args:
-        model: the model that was frozen.
-        network: what `freeze` made of it.
-
-    Returns:
-        A function of an image, uint8 [H, W, 3], to int8 arrays [H, W, C] by tensor name; where the
-        network gives classes, these too, int32 [H, W], as the model's real logits have them.
-    """
-    freezer = _Freezer(model, network.image.shape[:2])
-    freezer.network()
-    tensors, zero_points = freezer.integers()
-    graph = keras.Model(model.inputs, [tensors, model.outputs])
-
-    def integers(image: np.ndarray) -> dict[str, Any]:
-        held, (logits,) = graph([image[np.newaxis].astype(np.float32)], training=False)
-        found = {
-            name: (values[0].numpy() + zero_points[name]).astype(np.int8)
-            for name, values in held.items()
-        }
-        if network.gives_classes:
-            found[network.output.name] = tf.argmax(logits[0], -1, tf.int32).numpy()
-        return found
-
-    return integers
-
-
-class _Freezer:
+class Freezer:
     """Walks the model's graph once, and knows of each tensor what it is on a device."""
 
     def __init__(self, model: keras.Model, size: Sides) -> None:
+        """Begins with a model and the height and width of its image."""
         self._model = model
         self._size = size
         self._known: dict[int, Any] = {}
@@ -110,9 +84,10 @@ class _Freezer:
         self._operations: list[Operation] = []
         self._edges: dict[str, tuple[Tensor, ...]] = {}
         self._names: set[str] = set()
-        self._image: Tensor | None = None
+        self._images: dict[str, Tensor] = {}
 
     def network(self) -> Network:
+        """Returns the network."""
         for depth in sorted(self._model._nodes_by_depth, reverse=True):
             for node in self._model._nodes_by_depth[depth]:
                 values = [self._known[id(tensor)] for tensor in node.input_tensors]
@@ -120,21 +95,36 @@ class _Freezer:
                 for tensor, value in zip(node.outputs, made, strict=True):
                     self._known[id(tensor)] = value
                     self._tensors.append((tensor, value))
-        ends = [self._known[id(tensor)] for tensor in keras.tree.flatten(self._model.outputs)]
-        if len(ends) != 1 or not isinstance(ends[0], Value | Integers):
-            raise ValueError(
-                f"model {self._model.name!r} returns {len(ends)} tensors, or one that is not on an "
-                "8-bit grid; a file holds one output, the logits [N, H, W, C] of the last layer."
-            )
-        assert self._image is not None
+        ends = [self._known[id(tensor)] for tensor in self._model.outputs]
+        for tensor, end in zip(self._model.outputs, ends, strict=True):
+            if not isinstance(end, Value | Integers):
+                name = tensor._keras_history.operation.name
+                raise ValueError(
+                    f"model {self._model.name!r} returns what {name!r} makes, which is not on an "
+                    "8-bit grid, and an int8 file returns nothing else. Let a layer that INTEGER "
+                    "quantizes make every output."
+                )
+        for tensor in self._model.inputs:
+            if tensor.name not in self._images:
+                raise ValueError(
+                    f"no layer reads the input {tensor.name!r}; leave it out of the model."
+                )
+        images = [self._images[tensor.name] for tensor in self._model.inputs]
+        logits = [end.tensor for end in ends]
         return Network(
-            self._model.name, self._image, tuple(self._operations), ends[0].tensor, self._edges
+            self._model.name,
+            images[0],
+            tuple(self._operations),
+            logits[0],
+            self._edges,
+            tuple(images[1:]),
+            tuple(logits[1:]),
         )
 
-    def integers(self) -> tuple[dict[str, Any], dict[str, int]]:
-        """The model's symbolic integers, and their zero points, by the network's names."""
+    def integers(self) -> dict[str, tuple[Tensor, Any]]:
+        """Each tensor, and the model's symbolic integers of it, by the network's names."""
         held = [(known.tensor, t) for t, known in self._tensors if isinstance(known, Integers)]
-        return {one.name: t for one, t in held}, {one.name: one.zero_point for one, _ in held}
+        return {one.name: (one, t) for one, t in held}
 
     def _make(self, operation: Any, values: list[Any]) -> tuple[Any, ...]:
         """Returns what the outputs of one call are."""
@@ -154,15 +144,19 @@ class _Freezer:
         raise no_form(operation, "has no 8-bit form")
 
     def _pixels(self, operation: Any) -> Pixels:
-        height, width, channels = operation.batch_shape[1:]
-        for side, built, asked in zip(
-            ("height", "width"), (height, width), self._size, strict=True
-        ):
-            if built not in (None, asked):
-                raise ValueError(f"the model was built for {side} {built}; received {asked}.")
-        if channels != 3:
-            raise ValueError(f"the model takes {channels} channels; files take images of 3.")
-        return Pixels((*self._size, channels))
+        shape = operation.batch_shape[1:]
+        if len(shape) != 3 or shape[2] is None:
+            raise ValueError(
+                f"the model's input {operation.name!r} has the shape {shape}; files take images "
+                "[H, W, C] of a known number of channels."
+            )
+        sides = tuple(built or asked for built, asked in zip(shape, self._size, strict=False))
+        if sides != self._size and operation.name == self._model.inputs[0].name:
+            raise ValueError(
+                f"the model was built for images of {sides[0]} x {sides[1]}; received "
+                f"{self._size[0]} x {self._size[1]}."
+            )
+        return Pixels(operation.name, (*sides, shape[2]))
 
     # Edges: where real values become integers.
 
@@ -199,8 +193,15 @@ class _Freezer:
                     f"{edge.name!r}: the image does not enter on a grid; begin the model with "
                     "Rescaling(1/128, offset=-1), which puts bytes on it exactly."
                 )
-            self._image = Tensor(self._named("image"), value.shape, step)
-            return self._image
+            name = value.name if len(self._model.inputs) > 1 else "image"
+            image = self._images.get(value.name) or Tensor(self._named(name), value.shape, step)
+            if image.step != step:
+                raise ValueError(
+                    f"the image {value.name!r} enters on two grids, of {image.step:g} and "
+                    f"{step:g}; let one Rescaling layer put it on one."
+                )
+            self._images[value.name] = image
+            return image
         if isinstance(value, Value):
             shape, name = value.tensor.shape, edge.name
             value = Real(name, Requantize, (value.tensor,), shape, {"activation": "linear"})
@@ -274,6 +275,27 @@ class _Freezer:
         sides = (height - top - bottom, width - left - right)
         return self._kept(operation, Crop, tensor, sides, start=(top, left))
 
+    def _reshaped(self, operation: Any, values: list[Any]) -> Integers:
+        tensor = expect(values[0], Integers, operation.name).tensor
+        if getattr(operation, "data_format", "channels_last") != "channels_last":
+            raise no_form(operation, "moves the channels first")
+        total = math.prod(tensor.shape)
+        wanted = (total,)
+        if isinstance(operation, _L.Reshape):
+            wanted = tuple(operation.target_shape)
+        elif not isinstance(operation, _L.Flatten):
+            wanted = tuple(operation.newshape[1:])
+        known = max(math.prod(side for side in wanted if side != -1), 1)
+        wanted = tuple(total // known if side == -1 else side for side in wanted)
+        if len(wanted) > 3 or math.prod(wanted) != total:
+            raise no_form(operation, f"makes {wanted} of {tensor.shape}")
+        height, width, channels = (*(1,) * (3 - len(wanted)), *wanted)
+        shape = height, width, channels
+        if shape == tensor.shape:
+            return Integers(tensor)
+        output = dataclasses.replace(tensor, name=self._named(operation.name), shape=shape)
+        return Integers(self._add(Reshape(inputs=(tensor,), output=output)))
+
     def _joined(self, operation: Any, values: list[Any]) -> Integers:
         tensors = tuple(expect(value, Integers, operation.name).tensor for value in values)
         if operation.axis not in (-1, 3) or len({t.shape[:2] for t in tensors}) != 1:
@@ -294,25 +316,27 @@ def _folded(make: Callable[[Any, list[Any]], Any]) -> Callable[..., Any]:
 
 
 _HANDLERS: tuple[tuple[Any, Callable[..., Any]], ...] = (
-    (_L.Rescaling, _Freezer._rescaled),
+    (_L.Rescaling, Freezer._rescaled),
     ((QuantConv2D, QuantDepthwiseConv2D, QuantConv2DTranspose), _folded(fold.convolved)),
     (BatchNorm, _folded(fold.normed)),
     ((_L.ReLU, _L.Activation), _folded(fold.activated)),
     (Product, _folded(fold.product)),
     (_L.Add, _folded(fold.total)),
     (_L.GlobalAveragePooling2D, _folded(fold.mean)),
-    ((_L.MaxPooling2D, _L.AveragePooling2D), _Freezer._pooled),
-    ((_L.UpSampling2D, _L.Resizing), _Freezer._resized),
-    (BroadcastLike, _Freezer._repeated),
-    (_L.ZeroPadding2D, _Freezer._padded),
-    (_L.Cropping2D, _Freezer._cropped),
-    (_L.Concatenate, _Freezer._joined),
-    ((RoundOnStep, _L.Identity), _Freezer._same),
+    ((_L.MaxPooling2D, _L.AveragePooling2D), Freezer._pooled),
+    ((_L.UpSampling2D, _L.Resizing), Freezer._resized),
+    (BroadcastLike, Freezer._repeated),
+    (_L.ZeroPadding2D, Freezer._padded),
+    (_L.Cropping2D, Freezer._cropped),
+    (_L.Concatenate, Freezer._joined),
+    ((_L.Reshape, _L.Flatten), Freezer._reshaped),
+    ((RoundOnStep, _L.Identity), Freezer._same),
 )
 
 _OPS: dict[str, Callable[..., Any]] = {
     "Add": _folded(fold.total),
-    "Concatenate": _Freezer._joined,
+    "Concatenate": Freezer._joined,
+    "Reshape": Freezer._reshaped,
     "Relu": _folded(fold.activated),
     "Relu6": _folded(fold.activated),
 }

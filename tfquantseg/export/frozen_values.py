@@ -8,8 +8,14 @@ from tfquantseg.export.network import Operation, Shape, Tensor
 
 @dataclasses.dataclass(frozen=True)
 class Pixels:
-    """The image as bytes, or as real values on the way to its grid."""
+    """An image as bytes, or as real values on the way to its grid.
 
+    Attributes:
+        name: of the model's input.
+        shape: height, width and channels.
+    """
+
+    name: str
     shape: Shape
 
 

@@ -70,5 +70,5 @@ def quantize(model: keras.Model, rules: Policy | Rules) -> keras.Model:
 
 
 def _count_quantized(model: keras.Model) -> int:
-    kinds = ("Conv2D", "DepthwiseConv2D", "Conv2DTranspose")
+    kinds = ("Conv2D", "DepthwiseConv2D", "Conv2DTranspose", "Dense")
     return sum(type(layer).__name__.removeprefix("Quant") in kinds for layer in model.layers)

@@ -13,6 +13,7 @@ _CONVOLUTIONS = (
     keras.layers.Conv2D,
     keras.layers.DepthwiseConv2D,
     keras.layers.Conv2DTranspose,
+    keras.layers.Dense,
 )
 
 
@@ -24,6 +25,7 @@ def flatten(model: keras.Model) -> keras.Model:
     copies, with copied weights, of
 
     * a separable convolution, which becomes a depthwise and a pointwise one;
+    * a convolution with as many groups as channels, which becomes a depthwise one;
     * a convolution with ``activation="softmax"``, which becomes two layers;
     * a layer in a part whose name something else has already: it is called after its part.
 
@@ -133,6 +135,8 @@ class _Inliner:
         name = self._free_name(operation, owners)
         if isinstance(operation, keras.layers.SeparableConv2D):
             return _split_separable(operation, name)
+        if _is_depthwise(operation):
+            operation = _as_depthwise(operation, name)
         is_softmax = getattr(operation, "activation", None) is keras.activations.softmax
         if type(operation) in _CONVOLUTIONS and is_softmax:
             return _split_softmax(operation, name)
@@ -193,6 +197,36 @@ def _split_softmax(layer: keras.layers.Layer, name: str) -> list[keras.layers.La
     return [linear, keras.layers.Softmax(name=f"{name}_softmax")]
 
 
+def _is_depthwise(operation: Any) -> bool:
+    """Whether each group of a convolution is one channel, so that its kernel is [H, W, 1, out]."""
+    return (
+        type(operation) is keras.layers.Conv2D
+        and operation.groups > 1
+        and operation.kernel.shape[2] == 1
+        and operation.strides[0] == operation.strides[1]
+        and operation.data_format == "channels_last"
+    )
+
+
+def _as_depthwise(layer: keras.layers.Conv2D, name: str) -> keras.layers.DepthwiseConv2D:
+    """Returns a convolution of groups of one channel as a depthwise one, with its weights."""
+    kept = ("kernel_size", "strides", "padding", "dilation_rate", "activation", "use_bias")
+    depthwise = keras.layers.DepthwiseConv2D(
+        **{key: getattr(layer, key) for key in kept},
+        depth_multiplier=layer.filters // layer.groups,
+        depthwise_regularizer=layer.kernel_regularizer,  # for the plan to refuse
+        depthwise_constraint=layer.kernel_constraint,
+        bias_regularizer=layer.bias_regularizer,
+        bias_constraint=layer.bias_constraint,
+        trainable=layer.trainable,
+        name=name,
+    )
+    depthwise.build((None, None, None, layer.groups))
+    kernel, *bias = layer.get_weights()
+    depthwise.set_weights([kernel.reshape(depthwise.kernel.shape), *bias])
+    return depthwise
+
+
 def _split_separable(layer: keras.layers.SeparableConv2D, name: str) -> list[keras.layers.Layer]:
     """Returns a separable convolution's depthwise and pointwise part, with its weights."""
     depthwise = keras.layers.DepthwiseConv2D(
@@ -203,6 +237,9 @@ def _split_separable(layer: keras.layers.SeparableConv2D, name: str) -> list[ker
         data_format=layer.data_format,
         dilation_rate=layer.dilation_rate,
         use_bias=False,
+        depthwise_regularizer=layer.depthwise_regularizer,  # for the plan to refuse
+        depthwise_constraint=layer.depthwise_constraint,
+        trainable=layer.trainable,
         name=f"{name}_depthwise",
     )
     pointwise = keras.layers.Conv2D(
@@ -211,6 +248,11 @@ def _split_separable(layer: keras.layers.SeparableConv2D, name: str) -> list[ker
         data_format=layer.data_format,
         activation=layer.activation,
         use_bias=layer.use_bias,
+        kernel_regularizer=layer.pointwise_regularizer,
+        kernel_constraint=layer.pointwise_constraint,
+        bias_regularizer=layer.bias_regularizer,
+        bias_constraint=layer.bias_constraint,
+        trainable=layer.trainable,
         name=f"{name}_pointwise",
     )
     channels, multiplier = layer.depthwise_kernel.shape[2:]
@@ -224,5 +266,5 @@ def _split_separable(layer: keras.layers.SeparableConv2D, name: str) -> list[ker
 
 
 def count_convolutions(model: keras.Model) -> int:
-    """Returns the number of convolution layers in a model, a separable one counted twice."""
+    """Returns the number of convolution layers in a model; a separable one is two, a Dense one."""
     return sum(type(operation) in _CONVOLUTIONS for operation in flatten(model).operations)

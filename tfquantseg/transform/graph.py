@@ -39,6 +39,7 @@ _KINDS: dict[type, Kind] = {
     _L.Conv2D: "convolution",
     _L.DepthwiseConv2D: "convolution",
     _L.Conv2DTranspose: "convolution",
+    _L.Dense: "convolution",
     _L.BatchNormalization: "batch_norm",
     _L.ReLU: "activation",
     _L.Activation: "activation",
@@ -51,6 +52,7 @@ _KINDS: dict[type, Kind] = {
     _L.SpatialDropout2D: "select",
     _L.Identity: "select",
     _L.Reshape: "select",
+    _L.Flatten: "select",
     _L.AveragePooling2D: "average",
     BroadcastLike: "select",
     _L.UpSampling2D: "average",
@@ -260,10 +262,8 @@ def _check(operation: Any, kind: Kind, arguments: Any) -> Kind:
     elif kind == "activation" and _activation(operation, kind) == "softmax":
         return "float"
     elif kind == "convolution":
-        if operation.data_format != "channels_last":
+        if getattr(operation, "data_format", "channels_last") != "channels_last":
             problem = f"data_format is {operation.data_format!r}; use 'channels_last'"
-        elif getattr(operation, "groups", 1) != 1:
-            problem = f"groups is {operation.groups}; grouped convolutions are not planned"
         elif getattr(operation, "output_padding", None) is not None:
             problem = "output_padding is set; use padding='same' or 'valid' without it"
     elif getattr(operation, "interpolation", "nearest") not in ("nearest", "bilinear"):

@@ -14,6 +14,7 @@ from tfquantseg.layers import (
     Product,
     QuantConv2D,
     QuantConv2DTranspose,
+    QuantDense,
     QuantDepthwiseConv2D,
     QuantDropout,
     QuantEdge,
@@ -35,6 +36,7 @@ _NODES = {
     keras.layers.Conv2D: QuantConv2D,
     keras.layers.DepthwiseConv2D: QuantDepthwiseConv2D,
     keras.layers.Conv2DTranspose: QuantConv2DTranspose,
+    keras.layers.Dense: QuantDense,
 }
 
 
@@ -222,14 +224,19 @@ class _Builder:
             return self._layers[id(operation)](pair)
         layer_type = _NODES[type(operation)]
         kernel, *biases = operation.get_weights()
+        if layer_type is QuantDense:
+            kernel = kernel[np.newaxis, np.newaxis]
+        geometry = {
+            name: getattr(operation, name)
+            for name in ("strides", "padding", "dilation_rate", "groups")
+            if hasattr(operation, name)
+        }
         bias = biases[0] if biases and policy.bias == "kept" else None
         limits = weight_limit(operation.name, kernel, policy, layer_type.channel_axis)
         layer = layer_type(
             policy,
+            **geometry,
             kernel_shape=kernel.shape,
-            strides=operation.strides,
-            padding=operation.padding,
-            dilation_rate=operation.dilation_rate,
             activation=node.activation,
             use_bias=bias is not None,
             W_limit=limits,
