@@ -5,9 +5,10 @@ import dataclasses
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tests.export import every_operation
-from tfquantseg import preset, quantize
+from tfquantseg import preset, quantize, register
 from tfquantseg.export.freeze import freeze
 from tfquantseg.export.graph_integers import integers_of
 from tfquantseg.export.network import Add, Convolution, Requantize
@@ -121,6 +122,54 @@ def test_a_shared_convolution_is_two_operations() -> None:
 def test_models_without_an_integer_network(made, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         freeze(made(), 8, 8)
+
+
+@pytest.mark.parametrize("size", [(None, 8), (8, None), (0, 8), (8.0, 8)])
+def test_a_file_is_of_one_size(model: keras.Model, size) -> None:
+    with pytest.raises(ValueError, match="a file is of one size: give two numbers of pixels, also"):
+        freeze(model, *size)
+
+
+def test_another_size_than_the_model_was_built_for_is_refused() -> None:
+    image = keras.Input((8, 8, 3))
+    x = L.Conv2D(4, 3, name="first")(L.Rescaling(1 / 128, offset=-1)(image))
+    with pytest.raises(ValueError, match="was built for images of 8 x 8; received 8 x 16"):
+        freeze(quantize(keras.Model(image, x), preset("INTEGER")), 8, 16)
+
+
+def test_a_network_of_weights_of_another_shape_is_not_this_models(model: keras.Model) -> None:
+    network = freeze(model, *every_operation.SIZE)
+    (narrow,) = [one for one in network.operations if one.output.name == "narrow"]
+    output = dataclasses.replace(narrow.output, shape=(*narrow.output.shape[:2], 7))
+    wider = dataclasses.replace(
+        network,
+        operations=tuple(
+            dataclasses.replace(one, output=output) if one is narrow else one
+            for one in network.operations
+        ),
+    )
+    with pytest.raises(ValueError, match=r"holds 'narrow' of .* 7\), and .* the model that was"):
+        integers_of(model, wider)
+
+
+@keras.saving.register_keras_serializable("tests")
+class PixelShuffle(L.Layer):
+    """Four channels as four pixels, by an op that Keras can't trace."""
+
+    def call(self, x):
+        return tf.nn.depth_to_space(x, 2)
+
+    def compute_output_shape(self, shape):
+        return (shape[0], *(None if side is None else 2 * side for side in shape[1:3]), 1)
+
+
+def test_a_registered_layer_trains_and_is_named_by_freeze() -> None:
+    register(PixelShuffle, "select")
+    model = _small(PixelShuffle(name="shuffle"))
+    with pytest.raises(
+        ValueError, match=r"'shuffle' \(PixelShuffle\) is registered: .* an int8 file has no opera"
+    ):
+        freeze(model, 8, 8)
 
 
 def test_a_part_in_float_is_named() -> None:

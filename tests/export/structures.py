@@ -164,21 +164,6 @@ def resizes(x: Any) -> Any:
     return L.Concatenate()([L.Resizing(16, 16)(up), x])
 
 
-ONE_IMAGE = (
-    groups,
-    dense,
-    transposed,
-    shared,
-    pyramid,
-    siamese,
-    pre_activation,
-    norms_everywhere,
-    dense_block,
-    joins,
-    resizes,
-)
-
-
 def several() -> keras.Model:
     """Three images of two sizes, one of a single channel; heads of two strides."""
     keras.utils.set_random_seed(0)
@@ -200,39 +185,40 @@ def random_graph(seed: int) -> keras.Model:
     keras.utils.set_random_seed(seed)
     image = keras.Input((SIZE, SIZE, 3), name="image")
     made = [on_grid(image)]
-    shared_conv, shared_norm = L.Conv2D(4, 3, padding="same"), L.BatchNormalization()
-
-    def any_of() -> Any:
-        return made[-1 - min(int(rng.geometric(0.45)) - 1, len(made) - 1)]
-
-    def of(size: int) -> list[Any]:
-        return [x for x in made if x.shape[1] == size]
-
+    shared_layers = L.Conv2D(4, 3, padding="same"), L.BatchNormalization()
     for _ in range(12):
-        x = any_of()
-        size, channels = x.shape[1], x.shape[3]
-        alike = [y for y in of(size) if y.shape[3] == channels]
-        choices: list[Callable[[], Any]] = [
-            lambda x=x: conv(x, 4, activation=str(rng.choice(["linear", "relu", "relu6"]))),
-            lambda x=x: bn_relu(x),
-            lambda x=x: L.BatchNormalization()(conv(x, 4, use_bias=False)),
-            lambda x=x: L.Add()([x, alike[int(rng.integers(len(alike)))]]),
-            lambda x=x: L.Concatenate()(
-                [x, *(of(size)[int(rng.integers(len(of(size))))] for _ in range(2))]
-            ),
-            lambda x=x: L.MaxPooling2D(2, 1, padding="same")(x),
-            lambda x=x: L.ReLU()(x),
-            lambda x=x: L.DepthwiseConv2D(3, padding="same")(x),
-            lambda x=x: L.Dropout(0.2)(x),
-        ]
-        if size > 4:
-            choices += [lambda x=x: L.AveragePooling2D(2)(x)]
-        if size < SIZE:
-            choices += [lambda x=x: L.UpSampling2D(2, interpolation="bilinear")(x)] * 2
-        if channels == 4:
-            choices += [lambda x=x: shared_conv(x), lambda x=x: shared_norm(x)]
-        y = choices[int(rng.integers(len(choices)))]()
+        x = made[-1 - min(int(rng.geometric(0.45)) - 1, len(made) - 1)]
+        y = _random_step(rng, x, made, shared_layers)
         made.append(conv(y, 4, 1) if y.shape[3] > 16 else y)
-    last = conv(made[-1], 3, 1)
-    # What nobody read would not be part of the model.
-    return with_statistics(keras.Model(image, [last, made[-2]], name=f"random_{seed}"))
+    # What nobody reads is no part of the model.
+    return with_statistics(
+        keras.Model(image, [conv(made[-1], 3, 1), made[-2]], name=f"random_{seed}")
+    )
+
+
+def _random_step(rng: np.random.Generator, x: Any, made: list[Any], shared_layers: Any) -> Any:
+    size, channels = x.shape[1], x.shape[3]
+    alike = [y for y in made if y.shape[1:] == x.shape[1:]]
+    joined = [y for y in made if y.shape[1] == size]
+
+    def one_of(tensors: list[Any]) -> Any:
+        return tensors[int(rng.integers(len(tensors)))]
+
+    choices: list[Callable[[], Any]] = [
+        lambda: conv(x, 4, activation=str(rng.choice(["linear", "relu", "relu6"]))),
+        lambda: bn_relu(x),
+        lambda: L.BatchNormalization()(conv(x, 4, use_bias=False)),
+        lambda: L.Add()([x, one_of(alike)]),
+        lambda: L.Concatenate()([x, one_of(joined), one_of(joined)]),
+        lambda: L.MaxPooling2D(2, 1, padding="same")(x),
+        lambda: L.ReLU()(x),
+        lambda: L.DepthwiseConv2D(3, padding="same")(x),
+        lambda: L.Dropout(0.2)(x),
+    ]
+    if size > 4:
+        choices += [lambda: L.AveragePooling2D(2)(x)]
+    if size < SIZE:
+        choices += [lambda: L.UpSampling2D(2, interpolation="bilinear")(x)] * 2
+    if channels == 4:
+        choices += [lambda layer=layer: layer(x) for layer in shared_layers]
+    return choices[int(rng.integers(len(choices)))]()

@@ -40,9 +40,8 @@ def test_each_group_is_a_convolution_of_its_own(strides, padding, dilations, per
     n_e = rng.integers(-127, 128, [*sums[0].shape[:-1], GROUPS * 4])
     n_e[0, 0, 0, 0] = 127  # so that the error's encoding is n_e again
 
-    convolution = Convolution(
-        kind="conv2d", groups=GROUPS, error=E2, A_bits=8, W_bits=8, **geometry
-    )
+    bits = {"A_bits": 8, "W_bits": 8}
+    convolution = Convolution(kind="conv2d", groups=GROUPS, error=E2, **bits, **geometry)
     a = Quantized(tf.constant(n_a, tf.float32), tf.constant(S_A))
     w = Quantized(tf.constant(n_w, tf.float32), tf.constant(s_w))
     b = tf.constant(bias)

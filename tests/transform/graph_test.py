@@ -73,29 +73,43 @@ def test_who_makes_and_who_reads_a_tensor() -> None:
     assert graph.only_consumer(graph.calls[-1].output) is None
 
 
-class Doubling(layers.Layer):
+class Wave(layers.Layer):
     """A layer without weights that the plan does not know."""
 
     def call(self, x):
-        return 2 * x
+        return ops.sin(x)
 
 
-class Mirrored(Doubling):
+class Mirrored(Wave):
     """Its subclass, which is registered."""
 
 
 class Pair(layers.Layer):
-    """Two outputs."""
+    """Two outputs, one times a weight."""
+
+    def build(self, input_shape):
+        self.scale = self.add_weight(shape=())
 
     def call(self, x):
-        return x, x
+        return x, x * self.scale
 
 
 REFUSED = {
-    "unknown": (lambda x: Doubling(name="twice")(x), r"'twice': no plan for .*Doubling.* register"),
+    "unknown": (lambda x: Wave(name="wave")(x), r"'wave': no plan for .*Wave.* register"),
     "near": (lambda x: layers.PReLU(name="p")(x), r"no plan for .*PReLU \(did you mean 'ReLU'\?\)"),
     "unknown op": (lambda x: ops.exp(x), r"'exp.*': no plan for .*\.Exp\b"),
-    "several outputs": (lambda x: Pair(name="pair")(x)[0], r"'pair' has 2 outputs"),
+    "several outputs": (
+        lambda x: Pair(name="pair")(x)[0],
+        r"'pair' \(Pair\) has 2 outputs; .* Make each output by a layer of its own\.$",
+    ),
+    "a split": (
+        lambda x: ops.split(x, 2, axis=-1)[0],
+        r"\(Split\) has 2 outputs; .* Replace it by two convolutions with a kernel of 1",
+    ),
+    "another norm": (
+        lambda x: layers.LayerNormalization(name="n")(x),
+        r"'n': no plan for .*LayerNormalization.* Replace it by BatchNormalization, which folds",
+    ),
     "activation of a layer": (
         lambda x: conv(x, "c", activation="tanh"),
         r"'c': activation 'tanh' is not planned; use one of linear, relu, relu6\.",
@@ -149,9 +163,9 @@ def test_a_registered_layer_is_known_and_a_subclass_of_a_known_one_is_not() -> N
     register(Mirrored, "float")
     assert kinds(graph_of(lambda x: Mirrored(name="m")(x)))["m"] == "float"
     with pytest.raises(ValueError, match="no plan for"):
-        graph_of(lambda x: Doubling()(x))
+        graph_of(lambda x: Wave()(x))
 
 
 def test_only_three_kinds_can_be_registered() -> None:
     with pytest.raises(ValueError, match="must be select, average or float, received 'conv'"):
-        register(Doubling, "conv")  # type: ignore[arg-type]
+        register(Wave, "conv")  # type: ignore[arg-type]

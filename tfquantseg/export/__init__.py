@@ -11,12 +11,14 @@ from tfquantseg.export.freeze import freeze
 from tfquantseg.export.graph_file import Graph, graph_of, read_graph
 from tfquantseg.export.metadata import with_segmenter_metadata
 from tfquantseg.export.network import Network
+from tfquantseg.export.program import FileProgram
 from tfquantseg.export.runtime import FileNetwork
 from tfquantseg.export.tflite import write_tflite
 
 __all__ = [
     "Certificate",
     "FileNetwork",
+    "FileProgram",
     "Graph",
     "Network",
     "Placed",

@@ -65,6 +65,6 @@ def _check_one_output(network: Network) -> None:
     if network.more_logits:
         names = ", ".join(tensor.name for tensor in network.outputs)
         raise ValueError(
-            f"{network.name!r} returns {len(network.outputs)} tensors ({names}); classes, and logits "
-            "at a stride, are made of one. Write the file with its logits as they are."
+            f"{network.name!r} returns {len(network.outputs)} tensors ({names}); classes, and "
+            "logits at a stride, are made of one. Write the file with its logits as they are."
         )

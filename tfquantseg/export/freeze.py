@@ -54,7 +54,8 @@ def freeze(model: keras.Model, height: int, width: int) -> Network:
 
     Args:
         model: what `quantize` returned, after training.
-        height: of the image in pixels; a multiple of the model's stride.
+        height: of the image in pixels; a multiple of the model's stride. Of several images those
+            take it whose sizes the model leaves open.
         width: the same.
 
     Returns:
@@ -64,6 +65,11 @@ def freeze(model: keras.Model, height: int, width: int) -> Network:
         ValueError: the model is not quantized or not trained, its policy is one that 8-bit files
             can't hold, an operation has no 8-bit form, or the size does not fit.
     """
+    if not all(isinstance(side, int) and side > 0 for side in (height, width)):
+        raise ValueError(
+            f"height and width are {height!r} and {width!r}; a file is of one size: give two "
+            "numbers of pixels, also for a model that takes images of any."
+        )
     if not any(isinstance(layer, QuantEdge) for layer in model.layers):
         raise ValueError(
             f"model {model.name!r} computes in float32: there are no integers to write. Train it "

@@ -4,6 +4,7 @@ import dataclasses
 from typing import Any
 
 from tfquantseg.export.network import Operation, Shape, Tensor
+from tfquantseg.transform.graph import is_registered
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,8 +88,16 @@ def expect(value: Any, kind: Any, name: str) -> Any:
 
 def no_form(operation: Any, why: str) -> ValueError:
     """Makes the error for an operation that no 8-bit operation computes."""
+    if is_registered(type(operation)):
+        return ValueError(
+            f"{operation.name!r} ({type(operation).__name__}) is registered: training calls it, "
+            "but an int8 file has no operation for it. Build the model with layers in its place "
+            "that files hold (in place of a pixel shuffle, say, a Conv2DTranspose), or end the "
+            "model before it."
+        )
     return ValueError(
         f"{operation.name!r} ({type(operation).__name__}) {why}; an int8 file can't hold it. Build "
-        "the model of convolutions, batch norm, ReLU, ReLU(6), additions of two, concatenations, "
-        "pooling, resizing, padding and cropping; leave softmax to whoever reads the logits."
+        "the model of convolutions, Dense, batch norm, ReLU, ReLU(6), additions of two, "
+        "concatenations, pooling, resizing, padding and cropping; leave softmax to whoever reads "
+        "the logits."
     )

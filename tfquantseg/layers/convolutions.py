@@ -113,8 +113,8 @@ class _QuantConvolution(PackedMasters):
             )
         if self.filters % self.groups:
             raise ValueError(
-                f"{self.name}: {self.filters} filters do not fall into {self.groups} groups; give a "
-                "multiple."
+                f"{self.name}: {self.filters} filters do not fall into {self.groups} groups; give "
+                "a multiple."
             )
         self.kernel = self.add_weight(shape=self.kernel_shape, name="kernel")
         self.kernel.update_rule = self.policy.update_rule(

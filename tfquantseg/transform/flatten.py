@@ -7,7 +7,8 @@ from typing import Any
 import keras
 from keras import tree
 
-from tfquantseg.transform.graph import is_registered
+from tfquantseg.transform.graph import is_known, is_registered
+from tfquantseg.transform.tracing import functional_graph, trace_layer, trace_model
 
 _CONVOLUTIONS = (
     keras.layers.Conv2D,
@@ -30,20 +31,16 @@ def flatten(model: keras.Model) -> keras.Model:
     * a layer in a part whose name something else has already: it is called after its part.
 
     Args:
-        model: a built Keras model.
+        model: a Keras model that was built, or called; of a subclassed one the inputs have the
+            sizes that it was called with.
 
     Returns:
         A functional model whose operations are layers and ops of Keras itself, or registered.
 
     Raises:
-        ValueError: the model has not been built, or a subclassed part can't be traced.
+        ValueError: the model was never called, or it or a subclassed part can't be traced.
     """
-    graph = _functional(model)
-    if graph is None:
-        raise ValueError(
-            f"{model.name!r} is a {type(model).__name__} without a functional graph; build it "
-            "with keras.Model(inputs, outputs), or call keras.Model(x, model.call(x)) yourself."
-        )
+    graph = functional_graph(model) or trace_model(model)
     inputs = tree.map_structure(
         lambda t: keras.Input(batch_shape=t.shape, dtype=t.dtype, name=t.name),
         graph._inputs_struct,
@@ -61,21 +58,27 @@ def copy_weights(layer: keras.layers.Layer, twin: keras.layers.Layer) -> None:
             other.load_own_variables(weights)
 
 
-def _functional(model: Any) -> Any:
-    if isinstance(model, keras.Sequential):
-        return model._functional
-    return model if hasattr(model, "_nodes_by_depth") and hasattr(model, "_inputs_struct") else None
+def _traced(operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Returns what a composite layer is made of, None of an operation that is computed as one.
 
-
-def _is_leaf(operation: Any) -> bool:
-    """Whether an operation is computed as one: Keras's own, and any whose call can't be split."""
+    Computed as one is what is Keras's own or registered, and a layer without weights and layers
+    whose ops have no plan.
+    """
+    if is_registered(type(operation)) or not isinstance(operation, keras.layers.Layer):
+        return None
     if isinstance(operation, keras.Model):
-        return False
-    if type(operation).__module__.startswith("keras.src.") or is_registered(type(operation)):
-        return True
-    return not isinstance(operation, keras.layers.Layer) or not list(
-        operation._flatten_layers(include_self=False)
-    )
+        return trace_layer(operation, args, kwargs)
+    if type(operation).__module__.startswith("keras.src.") or is_known(operation):
+        return None
+    if list(operation._flatten_layers(include_self=False)):
+        return trace_layer(operation, args, kwargs)
+    if operation.weights:
+        return None
+    try:
+        traced = trace_layer(operation, args, kwargs)
+    except ValueError:
+        return None
+    return traced if all(map(is_known, traced[1].operations)) else None
 
 
 class _Inliner:
@@ -113,11 +116,13 @@ class _Inliner:
         owners: tuple[str, ...],
     ) -> Any:
         kwargs = {name: value for name, value in kwargs.items() if name not in ("training", "mask")}
-        if isinstance(operation, keras.Model) and _functional(operation) is not None:
+        graph = None if is_registered(type(operation)) else functional_graph(operation)
+        if graph is not None:
             inputs = args[0] if args else kwargs["inputs"]
-            return self.run(_functional(operation), inputs, (*owners, operation.name))
-        if not _is_leaf(operation):
-            inputs, graph = _trace(operation, args, kwargs)
+            return self.run(graph, inputs, (*owners, operation.name))
+        traced = _traced(operation, args, kwargs)
+        if traced is not None:
+            inputs, graph = traced
             return self.run(graph, inputs, (*owners, operation.name))
         if type(operation).__name__ == "Cast" and args[0].dtype == operation.dtype:
             return args[0]
@@ -158,23 +163,6 @@ class _Inliner:
             free, number = f"{name}_{number}", number + 1
         self._named[free] = operation
         return free
-
-
-def _trace(layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[list[Any], Any]:
-    """Returns the symbolic tensors that a composite layer is called with, and its graph."""
-    inputs = [t for t in tree.flatten((args, kwargs)) if isinstance(t, keras.KerasTensor)]
-    fresh = {id(t): keras.KerasTensor(t.shape, t.dtype) for t in inputs}
-    args, kwargs = tree.map_structure(lambda t: fresh.get(id(t), t), (args, kwargs))
-    try:
-        outputs = layer.call(*args, **kwargs)
-    except Exception as error:
-        raise ValueError(
-            f"layer {layer.name!r} ({type(layer).__name__}) contains layers but its call "
-            f"can't be traced with symbolic tensors: {error}. Build it with the functional API, "
-            "or register it with tfquantseg.transform.register."
-        ) from error
-    distinct = list({id(t): t for t in inputs}.values())
-    return distinct, keras.Function([fresh[id(t)] for t in distinct], outputs)
 
 
 def _renamed(operation: Any, name: str) -> Any:

@@ -9,6 +9,7 @@ from keras import tree
 
 from tfquantseg.models.broadcast import BroadcastLike
 from tfquantseg.names import did_you_mean
+from tfquantseg.transform.instead import instead_of
 
 Kind = Literal[
     "input",
@@ -68,8 +69,18 @@ _registered: dict[type, Kind] = {}
 def register(operation: type, kind: Kind) -> None:
     """Tells `quantize` what to do with a layer type, or with the class of a `keras.ops` operation.
 
+    The layer is called as it is: "select" and "average" on the integers of one tensor, whose step
+    stays; "float" on real values, its result then quantized on a step of its own. Register what
+    Keras can't trace, or what is to stay one layer; a layer made of known layers and `keras.ops`
+    needs no registration. A file has no operation for a registered type: before conversion build
+    the model with known layers in its place that compute the same.
+
     Example:
-        >>> register(MyPixelShuffle, "select")
+        >>> class PixelShuffle(keras.layers.Layer):
+        ...     def call(self, x):
+        ...         return tf.nn.depth_to_space(x, 2)
+        >>> tfquantseg.register(PixelShuffle, "select")
+        >>> model = tfquantseg.quantize(float_model, tfquantseg.preset("INTEGER"))
 
     Args:
         operation: the class; its subclasses are not included.
@@ -87,6 +98,11 @@ def register(operation: type, kind: Kind) -> None:
 def is_registered(operation: type) -> bool:
     """Whether `register` was told about a type, so that it is called as one."""
     return operation in _registered
+
+
+def is_known(operation: Any) -> bool:
+    """Whether an operation, a Keras layer or op, is of a type that the plan knows."""
+    return type(operation) in _KINDS or _kind_of_op(operation) is not None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -193,8 +209,10 @@ def read_graph(model: keras.Model) -> Graph:
         for node in model._nodes_by_depth[depth]:
             if len(node.outputs) != 1:
                 raise ValueError(
-                    f"{node.operation.name!r} has {len(node.outputs)} outputs; operations with "
-                    "several outputs can't be quantized."
+                    f"{node.operation.name!r} ({type(node.operation).__name__}) has "
+                    f"{len(node.outputs)} outputs; operations with several outputs can't be "
+                    f"quantized. Make each output by a layer of its own."
+                    f"{instead_of(node.operation)}"
                 )
             kind = _kind(node.operation, node.arguments)
             times[id(node.operation)] += 1
@@ -223,9 +241,8 @@ def _kind(operation: Any, arguments: Any) -> Kind:
         raise ValueError(
             f"{operation.name!r}: no plan for operations of type "
             f"{operation_type.__module__}.{operation_type.__name__}"
-            f"{did_you_mean(operation_type.__name__, names)}. Known are "
-            f"{', '.join(sorted(names))}; register another with "
-            "tfquantseg.transform.register(type, kind)."
+            f"{did_you_mean(operation_type.__name__, names)}.{instead_of(operation)} Known are "
+            f"{', '.join(sorted(names))}; register another with tfquantseg.register(type, kind)."
         )
     if kind == "average" and getattr(operation, "interpolation", None) == "nearest":
         kind = "select"

@@ -236,14 +236,14 @@ class Plan:
     def _survives(self, call: Call) -> bool:
         """Whether a call's output is a tensor of its own on a device."""
         tensor = call.output
+        if call.kind == "input" and not self.graph.is_output(tensor):
+            return any(reader.kind != "float" for reader in self.graph.consumers(tensor))
         reader = self.graph.only_consumer(tensor)
         if reader is not None:
-            if call.kind == "input" and reader.kind == "float":
-                return False
             if call.kind == "convolution" and reader.kind in ("batch_norm", "activation"):
                 return self._follower(call, reader.kind) is None
             if call.kind in ("batch_norm", "add", "float") and reader.kind == "activation":
-                return False
+                return self._fixed_scale(call) is not None
         probabilities = isinstance(call.operation, keras.layers.Softmax) or (
             isinstance(call.operation, keras.layers.Activation) and call.kind == "float"
         )

@@ -274,8 +274,9 @@ class _Builder:
             policy.norm,
         )
         values = {"mu": mu, "sigma": sigma, "gamma": gamma, "beta": beta}
-        follows = self._plan.graph.producer(call.inputs[0])
-        node = self._plan.nodes.get(id(follows.output))
+        follows_convolutions = all(
+            id(one.inputs[0]) in self._plan.nodes for one in self._plan.graph.calls_of(operation)
+        )
         layer = BatchNorm(
             policy,
             **batch_norm_limits(operation.name, values, policy),
@@ -283,7 +284,7 @@ class _Builder:
             epsilon=operation.epsilon,
             center=operation.center,
             scale=operation.scale,
-            quantize_error=policy.E2_at == "x_hat" or node is None,
+            quantize_error=policy.E2_at == "x_hat" or not follows_convolutions,
             trainable=operation.trainable,
             name=operation.name,
             dtype="float32",
