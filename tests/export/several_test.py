@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.export import structures
-from tests.export.whole_way import Certified, L, certified, on_grid, photographs
+from tests.export.whole_way import Certified, L, certified, on_grid, random_images
 from tfquantseg import preset, quantize
 from tfquantseg.export import (
     FileProgram,
@@ -32,7 +32,7 @@ def found() -> Certified:
 
 
 def test_several_inputs_and_outputs_go_all_the_way(found: Certified) -> None:
-    images = photographs(found.model, 3)
+    images = random_images(found.model, 3)
     names = [tensor.name for tensor in found.model.inputs]
     assert [tensor.name for tensor in found.network.images] == names
     assert [tensor.name for tensor in found.network.outputs] == ["coarse", "fine"]
@@ -53,14 +53,14 @@ def test_each_head_is_compared(found: Certified) -> None:
         for one in network.operations
     ]
     forged = write_tflite(dataclasses.replace(network, operations=tuple(operations)))
-    images = zip(*photographs(found.model, 1), strict=True)
+    images = zip(*random_images(found.model, 1), strict=True)
     broken = certify(network, found.model, forged, images)
     assert broken.file_twin.most > 0
 
 
 def test_images_of_several_inputs_calibrate(found: Certified) -> None:
     model = found.model
-    images = [tuple(image[n] for image in photographs(model, 2)) for n in range(2)]
+    images = [tuple(image[n] for image in random_images(model, 2)) for n in range(2)]
     scales = calibrate(model, images, "max")
     assert len(scales) == sum(
         isinstance(layer, QuantEdge) and layer.fixed_scale is None for layer in model.layers

@@ -68,6 +68,7 @@ def transposed(x: Any) -> Any:
     x = L.Conv2DTranspose(4, 4, strides=2, padding="same", activation="relu", name="fused")(x)
     x = L.Conv2DTranspose(4, 3, strides=2, padding="same", use_bias=False, name="with_bn")(x)
     x = L.ReLU(6.0)(L.BatchNormalization()(x))
+    x = L.ReLU()(L.Add(name="three")([x, conv(x), L.MaxPooling2D(3, 1, padding="same")(x)]))
     return L.Conv2DTranspose(3, 2, strides=2, name="linear")(L.MaxPooling2D(4)(x))
 
 

@@ -34,7 +34,7 @@ def convolutions(model: keras.Model) -> int:
     return sum(type(layer).__name__ in kinds for layer in model.layers)
 
 
-def photographs(model: keras.Model, batch: int) -> list[np.ndarray]:
+def random_images(model: keras.Model, batch: int) -> list[np.ndarray]:
     """Random bytes for each input of a model, uint8 [batch, H, W, C]."""
     rng = np.random.default_rng(0)
     shapes = [tensor.shape[1:] for tensor in model.inputs]
@@ -58,19 +58,24 @@ def train(model: keras.Model, images: list[np.ndarray], steps: int) -> None:
 
 
 def certified(
-    float_model: keras.Model, *, steps: int = 2, batch: int = 2, policy: str = "INTEGER"
+    float_model: keras.Model,
+    images: list[np.ndarray] | None = None,
+    *,
+    steps: int = 2,
+    policy: str = "INTEGER",
 ) -> Certified:
     """Goes the whole way; fails where a promise is broken.
 
     Args:
         float_model: of inputs of a known size, all bytes.
+        images: uint8 [batch, H, W, C] for each input, two random ones by default; those of a step,
+            and of the certificate.
         steps: of training.
-        batch: images of a step; the certificate is of the same.
         policy: whose.
     """
     model = quantize(float_model, preset(policy))
     assert convolutions(model) == count_convolutions(float_model)
-    images = photographs(model, batch)
+    images = images or random_images(model, 2)
     train(model, images, steps)
     network = freeze(model, *model.inputs[0].shape[1:3])
     content = write_tflite(network)

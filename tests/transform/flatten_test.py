@@ -78,6 +78,22 @@ def test_dictionaries_of_inputs_and_outputs_stay() -> None:
     np.testing.assert_array_equal(flatten(model)(x)["sum"], model(x)["sum"])
 
 
+def test_a_sum_of_many_becomes_sums_of_two() -> None:
+    def body(x):
+        total, parts = layers.Add(name="total"), [conv(x, f"part_{n}") for n in range(4)]
+        return [total(parts), total(parts[1:])]
+
+    model = network(body, "net")
+    flat = flatten(model)
+    assert [name for name in names(flat) if "total" in name] == [
+        "total",
+        "total_plus_2",
+        "total_plus_3",
+    ]
+    x = inputs_of(model)
+    keras.tree.map_structure(np.testing.assert_array_equal, flat(x), model(x))
+
+
 def test_softmax_of_a_convolution_becomes_a_layer() -> None:
     model = network(lambda x: conv(x, "scores", 3, activation="softmax"), "head")
     flat = flatten(model)

@@ -26,6 +26,7 @@ def flatten(model: keras.Model) -> keras.Model:
     copies, with copied weights, of
 
     * a separable convolution, which becomes a depthwise and a pointwise one;
+    * a sum of more than two, which becomes a chain of sums of two, as devices add them;
     * a convolution with as many groups as channels, which becomes a depthwise one;
     * a convolution with ``activation="softmax"``, which becomes two layers;
     * a layer in a part whose name something else has already: it is called after its part.
@@ -126,6 +127,8 @@ class _Inliner:
             return self.run(graph, inputs, (*owners, operation.name))
         if type(operation).__name__ == "Cast" and args[0].dtype == operation.dtype:
             return args[0]
+        if type(operation) is keras.layers.Add and len(args[0]) > 2:
+            return self._sum(operation, args[0], owners)
         if id(operation) not in self._chains:
             # The operation too: an id lasts as long as what it belongs to.
             self._chains[id(operation)] = operation, self._chain(operation, owners)
@@ -133,6 +136,17 @@ class _Inliner:
         output = first(*args, **kwargs)
         for other in others:
             output = other(output)
+        return output
+
+    def _sum(self, operation: Any, members: list[Any], owners: tuple[str, ...]) -> Any:
+        """Calls a sum of many as sums of two."""
+        _, sums = self._chains.setdefault(id(operation), (operation, []))
+        while len(sums) < len(members) - 1:
+            name, number = self._free_name(operation, owners), len(sums) + 1
+            sums.append(keras.layers.Add(name=name if number == 1 else f"{name}_plus_{number}"))
+        output = members[0]
+        for one, member in zip(sums, members[1:], strict=False):
+            output = one([output, member])
         return output
 
     def _chain(self, operation: Any, owners: tuple[str, ...]) -> list[Any]:
