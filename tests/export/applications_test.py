@@ -66,7 +66,7 @@ def _fewest_levels(network: Network, image: np.ndarray) -> tuple[int, str]:
 @pytest.mark.parametrize("name", _NETWORKS)
 def test_a_network_goes_all_the_way(name: str) -> None:
     images = _photographs()
-    found = certified(_segmenter(name, images), [images[:2]], steps=1)
+    found = certified(_segmenter(name, images), [images[:2]], steps=1, calibrated=True)
     assert len([one for one in found.network.convolutions if one.layer]) == _NETWORKS[name][2]
     levels, narrowest = _fewest_levels(found.network, images[0])
     assert levels >= _LEVELS, narrowest

@@ -210,3 +210,22 @@ def test_a_bias_too_large_for_its_steps_is_refused(model: keras.Model) -> None:
     tiny = dataclasses.replace(convolution, weight_steps=steps)
     with pytest.raises(ValueError, match=r"'stem': the bias of channel \d is .* 2\*\*30 at most"):
         tiny.bias_integers()
+
+
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        (L.Resizing(8, 8, crop_to_aspect_ratio=True), "has crop_to_aspect_ratio=True, which no"),
+        (L.Resizing(8, 8, antialias=True), "has antialias=True, which no resize of a file"),
+        (L.Reshape((4, 4, 2, 2)), r"makes \(4, 4, 2, 2\) of"),
+        (L.Concatenate(axis=1), "joins along another axis than the channels"),
+    ],
+)
+def test_settings_that_no_operation_has(layer: L.Layer, message: str) -> None:
+    image = keras.Input((4, 4, 3))
+    x = L.Conv2D(4, 1)(L.Rescaling(1 / 128, offset=-1)(image))
+    y = layer([x, x]) if isinstance(layer, L.Concatenate) else layer(x)
+    model = quantize(keras.Model(image, y), preset("INTEGER"))
+    model(np.full((1, 4, 4, 3), 200.0, np.float32), training=True)
+    with pytest.raises(ValueError, match=message):
+        freeze(model, 4, 4)

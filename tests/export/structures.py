@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from keras import ops
 
 from tests.export.whole_way import L, on_grid
 
@@ -178,6 +179,32 @@ def several() -> keras.Model:
     x = conv(L.Concatenate()([x, L.UpSampling2D(2)(small)]), 6, activation="relu")
     outputs = {"fine": conv(x, 3, 1, name="fine"), "coarse": conv(x, 2, strides=4, name="coarse")}
     return with_statistics(keras.Model(inputs, outputs, name="several"))
+
+
+@keras.saving.register_keras_serializable("tests")
+class Encoder(keras.Model):
+    """A program of layers and bare ops, as PyTorch's users write it."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.first = L.Conv2D(6, 3, strides=2, name="first")
+        self.norm = L.BatchNormalization(name="norm")
+        self.second = L.Conv2D(6, 3, padding="same", name="second")
+        self.gate = L.Conv2D(6, 1, name="gate")
+
+    def call(self, x: Any, training: bool = False) -> Any:
+        x = ops.pad(x, [[0, 0], [0, 1], [1, 0], [0, 0]])
+        x = ops.relu(self.norm(self.first(x), training=training))
+        x = ops.relu6(self.second(x) + x)
+        means = self.gate(ops.mean(x, axis=(1, 2), keepdims=True))
+        means = ops.image.resize(means, x.shape[1:3], interpolation="nearest")
+        return ops.concatenate([x, means], axis=-1)
+
+
+def program(x: Any) -> Any:
+    """A subclassed model inside a functional one."""
+    x = conv(Encoder(name="encoder")(x), 3, 1, name="logits")
+    return ops.image.resize(x, (SIZE, SIZE), interpolation="bilinear")
 
 
 def random_graph(seed: int) -> keras.Model:

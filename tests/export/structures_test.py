@@ -23,6 +23,7 @@ UNSIGNED = "INTEGER A_sign=unsigned_after_relu"
         structures.norms_everywhere,
         structures.joins,
         structures.resizes,
+        structures.program,
     ],
     ids=lambda body: body.__name__,
 )

@@ -6,8 +6,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfquantseg import IntegerSGD, preset, quantize
-from tfquantseg.export import Certificate, Network, certify, freeze, write_tflite
+from tfquantseg import IntegerSGD, hold_scales, preset, quantize
+from tfquantseg.export import Certificate, Network, calibrate, certify, freeze, write_tflite
 from tfquantseg.export.network import Repeat
 from tfquantseg.transform import count_convolutions
 
@@ -63,6 +63,7 @@ def certified(
     *,
     steps: int = 2,
     policy: str = "INTEGER",
+    calibrated: bool = False,
 ) -> Certified:
     """Goes the whole way; fails where a promise is broken.
 
@@ -72,11 +73,15 @@ def certified(
             and of the certificate.
         steps: of training.
         policy: whose.
+        calibrated: whether steps are those of the images, as `convert --steps=max` has them, and not
+            the estimates of so short a training, which clip.
     """
     model = quantize(float_model, preset(policy))
     assert convolutions(model) == count_convolutions(float_model)
     images = images or random_images(model, 2)
     train(model, images, steps)
+    if calibrated:
+        hold_scales(model, calibrate(model, list(zip(*images, strict=True)), "max"))
     network = freeze(model, *model.inputs[0].shape[1:3])
     content = write_tflite(network)
     found = certify(network, model, content, zip(*images, strict=True))

@@ -124,6 +124,9 @@ def total(operation: Any, values: list[Any]) -> Real:
 def mean(operation: Any, values: list[Any]) -> Real:
     """Returns the average over all positions; files keep height and width, which are 1."""
     tensor = expect(values[0], Value, operation.name).tensor
+    axes = getattr(operation, "axis", (1, 2))  # of an op; the layer averages over these
+    if axes is None or sorted(axes) not in ([1, 2], [-3, -2]):
+        raise no_form(operation, f"averages over {axes}; use height and width, (1, 2)")
     return Real(operation.name, Mean, (tensor,), (1, 1, tensor.shape[2]), {})
 
 

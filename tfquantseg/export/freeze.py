@@ -8,7 +8,6 @@ operation with the step of the edge behind it (`fold`).
 """
 
 import dataclasses
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -16,23 +15,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfquantseg.export import fold
+from tfquantseg.export import fold, moves
 from tfquantseg.export.frozen_values import Integers, Pixels, Real, Step, Value, expect, no_form
 from tfquantseg.export.network import (
-    Concatenate,
-    Crop,
     Network,
     Operation,
-    Pad,
-    Pool,
-    Repeat,
     Requantize,
-    Reshape,
-    Resize,
-    Shape,
     Sides,
     Tensor,
-    same_padding,
 )
 from tfquantseg.layers import (
     BatchNorm,
@@ -229,96 +219,24 @@ class Freezer:
         del operation  # The edge behind it knows the scale.
         return expect(values[0], Pixels, "the image")
 
-    # Layers that act on integers and keep the step.
-
-    def _kept(
-        self, operation: Any, made: type[Operation], tensor: Tensor, sides: Sides, **fields: Any
-    ) -> Integers:
-        shape = (*sides, tensor.shape[2])
-        output = dataclasses.replace(tensor, name=self._named(operation.name), shape=shape)
-        return Integers(self._add(made(inputs=(tensor,), output=output, **fields)))
-
-    def _pooled(self, operation: Any, values: list[Any]) -> Integers:
-        tensor = expect(values[0], Integers, operation.name).tensor
-        size, strides = operation.pool_size, operation.strides
-        padding = operation.padding.upper()
-        return self._kept(
-            operation,
-            Pool,
-            tensor,
-            _window_sides(tensor.shape, size, strides, (1, 1), padding),
-            kind="max" if isinstance(operation, _L.MaxPooling2D) else "average",
-            size=tuple(size),
-            strides=tuple(strides),
-            padding=padding,
-        )
-
-    def _resized(self, operation: Any, values: list[Any]) -> Integers:
-        tensor = expect(values[0], Integers, operation.name).tensor
-        if isinstance(operation, _L.UpSampling2D):
-            factors = operation.size
-            sides = (tensor.shape[0] * factors[0], tensor.shape[1] * factors[1])
-        else:
-            sides = (operation.height, operation.width)
-        return self._kept(operation, Resize, tensor, sides, kind=operation.interpolation)
-
-    def _repeated(self, operation: Any, values: list[Any]) -> Integers:
-        one, like = (expect(value, Integers, operation.name).tensor for value in values)
-        return self._kept(operation, Repeat, one, like.shape[:2])
-
-    def _padded(self, operation: Any, values: list[Any]) -> Integers:
-        tensor = expect(values[0], Integers, operation.name).tensor
-        (top, bottom), (left, right) = operation.padding
-        height, width, _ = tensor.shape
-        sides = (height + top + bottom, width + left + right)
-        fields = {"before": (top, left), "after": (bottom, right)}
-        return self._kept(operation, Pad, tensor, sides, **fields)
-
-    def _cropped(self, operation: Any, values: list[Any]) -> Integers:
-        tensor = expect(values[0], Integers, operation.name).tensor
-        (top, bottom), (left, right) = operation.cropping
-        height, width, _ = tensor.shape
-        sides = (height - top - bottom, width - left - right)
-        return self._kept(operation, Crop, tensor, sides, start=(top, left))
-
-    def _reshaped(self, operation: Any, values: list[Any]) -> Integers:
-        tensor = expect(values[0], Integers, operation.name).tensor
-        if getattr(operation, "data_format", "channels_last") != "channels_last":
-            raise no_form(operation, "moves the channels first")
-        total = math.prod(tensor.shape)
-        wanted = (total,)
-        if isinstance(operation, _L.Reshape):
-            wanted = tuple(operation.target_shape)
-        elif not isinstance(operation, _L.Flatten):
-            wanted = tuple(operation.newshape[1:])
-        known = max(math.prod(side for side in wanted if side != -1), 1)
-        wanted = tuple(total // known if side == -1 else side for side in wanted)
-        if len(wanted) > 3 or math.prod(wanted) != total:
-            raise no_form(operation, f"makes {wanted} of {tensor.shape}")
-        height, width, channels = (*(1,) * (3 - len(wanted)), *wanted)
-        shape = height, width, channels
-        if shape == tensor.shape:
-            return Integers(tensor)
-        output = dataclasses.replace(tensor, name=self._named(operation.name), shape=shape)
-        return Integers(self._add(Reshape(inputs=(tensor,), output=output)))
-
-    def _joined(self, operation: Any, values: list[Any]) -> Integers:
-        tensors = tuple(expect(value, Integers, operation.name).tensor for value in values)
-        if operation.axis not in (-1, 3) or len({t.shape[:2] for t in tensors}) != 1:
-            raise no_form(operation, "joins along another axis than the channels")
-        channels = sum(tensor.shape[2] for tensor in tensors)
-        shape = (*tensors[0].shape[:2], channels)
-        output = dataclasses.replace(tensors[0], name=self._named(operation.name), shape=shape)
-        return Integers(self._add(Concatenate(inputs=tensors, output=output)))
-
-    def _same(self, operation: Any, values: list[Any]) -> Any:
-        del operation  # A resize or an average has rounded already, as the device does.
-        return values[0]
+    def _kept(self, moved: moves.Moved | Integers) -> Integers:
+        """Makes the operation of a layer that keeps the step."""
+        if isinstance(moved, Integers):
+            return moved
+        name = self._named(moved.name)
+        output = dataclasses.replace(moved.inputs[0], name=name, shape=moved.shape)
+        made = moved.kind(inputs=moved.inputs, output=output, **moved.fields)
+        return Integers(self._add(made))
 
 
 def _folded(make: Callable[[Any, list[Any]], Any]) -> Callable[..., Any]:
     """A function of layer and inputs as a handler, which gets the freezer too."""
     return lambda freezer, operation, values: make(operation, values)
+
+
+def _moved(make: Callable[[Any, list[Any]], Any]) -> Callable[..., Any]:
+    """The same of a layer that acts on integers and keeps the step."""
+    return lambda freezer, operation, values: freezer._kept(make(operation, values))
 
 
 _HANDLERS: tuple[tuple[Any, Callable[..., Any]], ...] = (
@@ -329,32 +247,24 @@ _HANDLERS: tuple[tuple[Any, Callable[..., Any]], ...] = (
     (Product, _folded(fold.product)),
     (_L.Add, _folded(fold.total)),
     (_L.GlobalAveragePooling2D, _folded(fold.mean)),
-    ((_L.MaxPooling2D, _L.AveragePooling2D), Freezer._pooled),
-    ((_L.UpSampling2D, _L.Resizing), Freezer._resized),
-    (BroadcastLike, Freezer._repeated),
-    (_L.ZeroPadding2D, Freezer._padded),
-    (_L.Cropping2D, Freezer._cropped),
-    (_L.Concatenate, Freezer._joined),
-    ((_L.Reshape, _L.Flatten), Freezer._reshaped),
-    ((RoundOnStep, _L.Identity), Freezer._same),
+    ((_L.MaxPooling2D, _L.AveragePooling2D), _moved(moves.pooled)),
+    ((_L.UpSampling2D, _L.Resizing), _moved(moves.resized)),
+    (BroadcastLike, _moved(moves.repeated)),
+    (_L.ZeroPadding2D, _moved(moves.padded)),
+    (_L.Cropping2D, _moved(moves.cropped)),
+    (_L.Concatenate, _moved(moves.joined)),
+    ((_L.Reshape, _L.Flatten), _moved(moves.reshaped)),
+    ((RoundOnStep, _L.Identity), _folded(moves.same)),
 )
 
 _OPS: dict[str, Callable[..., Any]] = {
     "Add": _folded(fold.total),
-    "Concatenate": Freezer._joined,
-    "Reshape": Freezer._reshaped,
+    "Concatenate": _moved(moves.joined),
+    "Reshape": _moved(moves.reshaped),
     "Relu": _folded(fold.activated),
     "Relu6": _folded(fold.activated),
+    "Mean": _folded(fold.mean),
+    "Pad": _moved(moves.padded),
+    "Resize": _moved(moves.resized),
 }
 """Bare `keras.ops` that models call on tensors, by the name of their class."""
-
-
-def _window_sides(
-    shape: Shape, size: Sides, strides: Sides, dilations: Sides, padding: str
-) -> Sides:
-    """Height and width of what a window leaves."""
-    sides = []
-    for length, window, stride, dilation in zip(shape[:2], size, strides, dilations, strict=True):
-        added = sum(same_padding(length, window, stride, dilation)) if padding == "SAME" else 0
-        sides.append((length + added - (window - 1) * dilation - 1) // stride + 1)
-    return sides[0], sides[1]
