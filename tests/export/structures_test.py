@@ -10,6 +10,7 @@ from tfquantseg.export import (
     graph_of,
     preflight,
 )
+from tfquantseg.export.graph_file import model_of
 from tfquantseg.export.network import Requantize
 
 UNSIGNED = "INTEGER A_sign=unsigned_after_relu"
@@ -97,6 +98,9 @@ def test_a_shared_layers_weights_are_equal_in_every_call() -> None:
         np.testing.assert_array_equal(one.weights, towers[0].weights)
         np.testing.assert_array_equal(one.weight_steps, towers[0].weight_steps)
     assert len({one.inputs[0].step for one in towers}) == 3  # each call on its own edge
+    held = model_of(found.content, name="pyramid").subgraphs[0].tensors
+    buffers = [tensor.buffer for tensor in held if tensor.name.endswith(b"/weights")]
+    assert (len(buffers), len(set(buffers))) == (9, 5)  # the weights of each layer stand there once
     assert convolutions(found.model) == 5
 
 

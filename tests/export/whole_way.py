@@ -73,8 +73,8 @@ def certified(
             and of the certificate.
         steps: of training.
         policy: whose.
-        calibrated: whether steps are those of the images, as `convert --steps=max` has them, and not
-            the estimates of so short a training, which clip.
+        calibrated: whether steps are those of the images, as `convert --steps=max` has them, and
+            not the estimates of so short a training, which clip.
     """
     model = quantize(float_model, preset(policy))
     assert convolutions(model) == count_convolutions(float_model)

@@ -92,6 +92,7 @@ class _Writer(FileWriter):
             weights,
             steps=operation.weight_steps,
             axis=axis,
+            shared=True,  # by all calls of a layer that is called several times
         )
 
     def _bias(self, operation: Convolution) -> int:

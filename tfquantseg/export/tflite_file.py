@@ -22,6 +22,7 @@ class FileWriter:
         self._network = network
         self._buffers = [AlignedBuffer(b"")]
         self._tensors: list[Any] = []
+        self._shared: dict[bytes, int] = {}
         self._codes: dict[tuple[int, int], int] = {}
         self._operators: list[Any] = []
         self._index: dict[str, int] = {}
@@ -56,6 +57,15 @@ class FileWriter:
         self._buffers.append(AlignedBuffer(data))
         return len(self._buffers) - 1
 
+    def _buffer_of(self, values: np.ndarray, *, shared: bool) -> int:
+        """The buffer of a constant, or of an equal one that was written before."""
+        data = np.ascontiguousarray(values).tobytes()
+        if not shared:
+            return self._buffer(data)
+        if data not in self._shared:
+            self._shared[data] = self._buffer(data)
+        return self._shared[data]
+
     def _tensor(
         self,
         name: str,
@@ -66,11 +76,12 @@ class FileWriter:
         steps: Any = (),
         zero_point: int = 0,
         axis: int = 0,
+        shared: bool = False,
     ) -> int:
         tensor = schema.TensorT()
         tensor.name, tensor.shape, tensor.type = name, list(shape), kind
         # Buffer 0 is empty: that of all tensors which are computed.
-        tensor.buffer = 0 if data is None else self._buffer(np.ascontiguousarray(data).tobytes())
+        tensor.buffer = 0 if data is None else self._buffer_of(data, shared=shared)
         if len(steps):
             tensor.quantization = schema.QuantizationParametersT()
             tensor.quantization.scale = np.asarray(steps, np.float32)
