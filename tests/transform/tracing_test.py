@@ -121,3 +121,30 @@ def test_a_call_that_reads_values_is_refused() -> None:
         ValueError, match=r"'conditional' \(Conditional\) .* can't be traced .*let layers and "
     ):
         flatten(model)
+
+
+def test_a_call_that_does_something_else_while_training_is_refused() -> None:
+    class Cut(Encoder):
+        """It cuts its output off while it trains."""
+
+        def call(self, x: Any, training: bool = False) -> Any:
+            y = super().call(x, training=training)
+            return ops.relu(y) if training else y
+
+    model = Cut(name="cut")
+    model(tf.ones([1, 8, 8, 3]))
+    with pytest.raises(ValueError, match=r"'cut' \(Cut\) calls other layers or ops where tr"):
+        flatten(model)
+    with pytest.raises(ValueError, match=r"'part' \(Cut\) calls other layers or ops where trai"):
+        flatten(network(lambda x: conv(Cut(name="part")(x), "conv"), "net"))
+
+
+def test_a_layer_without_weights_that_is_told_of_training_needs_a_plan() -> None:
+    class Noise(layers.Layer):
+        """A layer that would lose what it does in training."""
+
+        def call(self, x: Any, training: bool = False) -> Any:
+            return ops.relu(x) if training else x
+
+    with pytest.raises(ValueError, match=r"'noise': no plan for operations of type .*Noise"):
+        quantize(network(lambda x: conv(Noise(name="noise")(x), "conv"), "net"), INTEGER)

@@ -70,6 +70,8 @@ class FileProgram:
             raise ValueError(
                 f"{self.name} takes images of {accepted}, received {[i.shape for i in images]}."
             )
+        if strange := {str(image.dtype) for image in images} - {"uint8"}:
+            raise ValueError(f"{self.name} takes uint8, received {', '.join(sorted(strange))}.")
         for detail, image in zip(self.inputs, images, strict=True):
             if detail["dtype"] == np.int8:
                 image = (image.astype(np.int16) - 128).astype(np.int8)

@@ -8,7 +8,7 @@ import keras
 from keras import tree
 
 from tfquantseg.transform.graph import is_known, is_registered
-from tfquantseg.transform.tracing import functional_graph, trace_layer, trace_model
+from tfquantseg.transform.tracing import functional_graph, takes_training, trace_layer, trace_model
 
 _CONVOLUTIONS = (
     keras.layers.Conv2D,
@@ -62,8 +62,8 @@ def copy_weights(layer: keras.layers.Layer, twin: keras.layers.Layer) -> None:
 def _traced(operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Returns what a composite layer is made of, None of an operation that is computed as one.
 
-    Computed as one is what is Keras's own or registered, and a layer without weights and layers
-    whose ops have no plan.
+    Computed as one is what is Keras's own or registered, and a layer of ops alone that has weights,
+    is told whether it trains, or calls an op without a plan.
     """
     if is_registered(type(operation)) or not isinstance(operation, keras.layers.Layer):
         return None
@@ -73,7 +73,7 @@ def _traced(operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> An
         return None
     if list(operation._flatten_layers(include_self=False)):
         return trace_layer(operation, args, kwargs)
-    if operation.weights:
+    if operation.weights or takes_training(operation):
         return None
     try:
         traced = trace_layer(operation, args, kwargs)

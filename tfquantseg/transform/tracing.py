@@ -4,6 +4,7 @@ What a layer's or model's `call` does with layers and `keras.ops` becomes a grap
 values (a condition on a tensor, NumPy, `tf.*`) can't, and is an error that says so.
 """
 
+import inspect
 from typing import Any
 
 import keras
@@ -46,11 +47,13 @@ def trace_model(model: keras.Model) -> Any:
         inputs = _inputs_as_built(model)
     try:
         outputs = model.call(inputs)
+        in_training = _in_training(model, (inputs,), {})
     except Exception as error:
         raise ValueError(
             f"model {model.name!r} ({type(model).__name__}) has no functional graph, and its call "
             f"can't be traced with one structure of symbolic tensors: {error}. {_CURE}"
         ) from error
+    _check_alike(model, tree.flatten(inputs), outputs, in_training)
     return keras.Model(inputs, outputs, name=model.name)
 
 
@@ -67,13 +70,50 @@ def trace_layer(
     args, kwargs = tree.map_structure(lambda t: fresh.get(id(t), t), (args, kwargs))
     try:
         outputs = layer.call(*args, **kwargs)
+        in_training = _in_training(layer, args, kwargs)
     except Exception as error:
         raise ValueError(
             f"layer {layer.name!r} ({type(layer).__name__}) contains layers but its call "
             f"can't be traced with symbolic tensors: {error}. {_CURE}"
         ) from error
     distinct = list({id(t): t for t in inputs}.values())
+    _check_alike(layer, [fresh[id(t)] for t in distinct], outputs, in_training)
     return distinct, keras.Function([fresh[id(t)] for t in distinct], outputs)
+
+
+def takes_training(layer: Any) -> bool:
+    """Whether a layer's ``call`` is told if it trains."""
+    return "training" in inspect.signature(layer.call).parameters
+
+
+def _in_training(layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """What a call makes while training, None where it is not told."""
+    return layer.call(*args, **kwargs, training=True) if takes_training(layer) else None
+
+
+def _check_alike(layer: Any, inputs: list[Any], outputs: Any, in_training: Any) -> None:
+    """Raises an error where a call computes something else while it trains.
+
+    The layers that it calls know themselves whether they train; a condition in the call does not
+    become part of a graph.
+    """
+    if in_training is None:
+        return
+    made, trained = (_called(inputs, ends) for ends in (outputs, in_training))
+    if made != trained:
+        raise ValueError(
+            f"{layer.name!r} ({type(layer).__name__}) calls other layers or ops where training is "
+            "True, and a graph has no such condition. Leave what differs to a layer of its own, "
+            "such as Dropout, or register the class: tfquantseg.register(type, kind)."
+        )
+
+
+def _called(inputs: list[Any], outputs: Any) -> list[Any]:
+    """What a graph calls, in order: layers with weights, and of all else the type."""
+    return [
+        id(one) if getattr(one, "weights", ()) else type(one)
+        for one in keras.Function(inputs, outputs).operations
+    ]
 
 
 def _is_functional(model: Any) -> bool:
