@@ -84,6 +84,14 @@ def test_a_draft_of_several_heads_is_known_before_training(found: Certified) -> 
     assert operators[0] == operators[1]
 
 
+def test_an_output_may_be_read_again_and_be_returned_twice() -> None:
+    image = keras.Input((16, 16, 3), name="photo")
+    x = structures.conv(on_grid(image), activation="relu", name="features")
+    y = structures.conv(x, name="logits")
+    made = certified(keras.Model(image, {"a": x, "b": [y, x]}, name="again"))
+    assert [tensor.name for tensor in made.network.outputs] == ["features", "logits", "features"]
+
+
 def _two_grids() -> keras.Model:
     image = keras.Input((16, 16, 3), name="photo")
     one = structures.conv(on_grid(image))

@@ -7,7 +7,6 @@ What training computed on real values in between (sums, batch norm, ReLU) become
 operation with the step of the edge behind it (`fold`).
 """
 
-import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -219,14 +218,12 @@ class Freezer:
         del operation  # The edge behind it knows the scale.
         return expect(values[0], Pixels, "the image")
 
-    def _kept(self, moved: moves.Moved | Integers) -> Integers:
+    def _kept(self, moved: Real | Integers) -> Integers:
         """Makes the operation of a layer that keeps the step."""
         if isinstance(moved, Integers):
             return moved
-        name = self._named(moved.name)
-        output = dataclasses.replace(moved.inputs[0], name=name, shape=moved.shape)
-        made = moved.kind(inputs=moved.inputs, output=output, **moved.fields)
-        return Integers(self._add(made))
+        read = moved.inputs[0]
+        return Integers(self._add(moved.on(self._named(moved.name), read.step, read.zero_point)))
 
 
 def _folded(make: Callable[[Any, list[Any]], Any]) -> Callable[..., Any]:

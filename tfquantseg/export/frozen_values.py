@@ -43,7 +43,7 @@ class Value:
 
 @dataclasses.dataclass(frozen=True)
 class Real:
-    """Real values that no edge has quantized yet: an operation without its output.
+    """An operation without its output: real values that no edge has quantized, or integers moved.
 
     Attributes:
         name: of the layer that makes them.

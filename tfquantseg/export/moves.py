@@ -1,16 +1,14 @@
-"""Layers and ops that act on integers and keep the step: what each is in a file."""
+"""Layers and ops that act on integers: what each is in a file, on the step of what it reads."""
 
-import dataclasses
 import math
 from typing import Any
 
 import keras
 
-from tfquantseg.export.frozen_values import Integers, expect, no_form
+from tfquantseg.export.frozen_values import Integers, Real, expect, no_form
 from tfquantseg.export.network import (
     Concatenate,
     Crop,
-    Operation,
     Pad,
     Pool,
     Repeat,
@@ -26,26 +24,7 @@ _L = keras.layers
 _ALTERS = ("crop_to_aspect_ratio", "pad_to_aspect_ratio", "antialias")
 
 
-@dataclasses.dataclass(frozen=True)
-class Moved:
-    """An operation without its output, which has the step of what it reads.
-
-    Attributes:
-        name: of the layer that makes it.
-        kind: of the operation.
-        inputs: the tensors that it reads.
-        shape: height, width and channels of its output.
-        fields: its other fields.
-    """
-
-    name: str
-    kind: type[Operation]
-    inputs: tuple[Tensor, ...]
-    shape: Shape
-    fields: dict[str, Any] = dataclasses.field(default_factory=dict)
-
-
-def pooled(layer: Any, values: list[Any]) -> Moved:
+def pooled(layer: Any, values: list[Any]) -> Real:
     """Returns a pooling."""
     tensor = _only(layer, values)
     size, strides, padding = layer.pool_size, layer.strides, layer.padding.upper()
@@ -56,10 +35,10 @@ def pooled(layer: Any, values: list[Any]) -> Moved:
         "strides": tuple(strides),
         "padding": padding,
     }
-    return Moved(layer.name, Pool, (tensor,), (*sides, tensor.shape[2]), fields)
+    return Real(layer.name, Pool, (tensor,), (*sides, tensor.shape[2]), fields)
 
 
-def resized(operation: Any, values: list[Any]) -> Moved:
+def resized(operation: Any, values: list[Any]) -> Real:
     """Returns an upsampling or a resizing, layer or op."""
     tensor = _only(operation, values)
     height, width, channels = tensor.shape
@@ -71,16 +50,16 @@ def resized(operation: Any, values: list[Any]) -> Moved:
         is_layer = isinstance(operation, _L.Layer)
         height, width = (operation.height, operation.width) if is_layer else operation.size
     fields = {"kind": operation.interpolation}
-    return Moved(operation.name, Resize, (tensor,), (height, width, channels), fields)
+    return Real(operation.name, Resize, (tensor,), (height, width, channels), fields)
 
 
-def repeated(layer: Any, values: list[Any]) -> Moved:
+def repeated(layer: Any, values: list[Any]) -> Real:
     """Returns one position, repeated over those of another tensor."""
     one, like = (expect(value, Integers, layer.name).tensor for value in values)
-    return Moved(layer.name, Repeat, (one,), (*like.shape[:2], one.shape[2]))
+    return Real(layer.name, Repeat, (one,), (*like.shape[:2], one.shape[2]), {})
 
 
-def padded(operation: Any, values: list[Any]) -> Moved:
+def padded(operation: Any, values: list[Any]) -> Real:
     """Returns zeros around a tensor, by layer or op."""
     tensor = _only(operation, values)
     if isinstance(operation, _L.Layer):
@@ -93,19 +72,19 @@ def padded(operation: Any, values: list[Any]) -> Moved:
     height, width, channels = tensor.shape
     shape = (height + top + bottom, width + left + right, channels)
     fields = {"before": (top, left), "after": (bottom, right)}
-    return Moved(operation.name, Pad, (tensor,), shape, fields)
+    return Real(operation.name, Pad, (tensor,), shape, fields)
 
 
-def cropped(layer: Any, values: list[Any]) -> Moved:
+def cropped(layer: Any, values: list[Any]) -> Real:
     """Returns a part of a tensor."""
     tensor = _only(layer, values)
     (top, bottom), (left, right) = layer.cropping
     height, width, channels = tensor.shape
     shape = (height - top - bottom, width - left - right, channels)
-    return Moved(layer.name, Crop, (tensor,), shape, {"start": (top, left)})
+    return Real(layer.name, Crop, (tensor,), shape, {"start": (top, left)})
 
 
-def reshaped(operation: Any, values: list[Any]) -> Moved | Integers:
+def reshaped(operation: Any, values: list[Any]) -> Real | Integers:
     """Returns the same integers in another shape, layer or op; as they are where it is the same.
 
     Sides in front of the last that a shape of files has and the model's lacks are 1.
@@ -124,16 +103,16 @@ def reshaped(operation: Any, values: list[Any]) -> Moved | Integers:
     height, width, channels = (*(1,) * (3 - len(wanted)), *wanted)
     if (height, width, channels) == tensor.shape:
         return Integers(tensor)
-    return Moved(operation.name, Reshape, (tensor,), (height, width, channels))
+    return Real(operation.name, Reshape, (tensor,), (height, width, channels), {})
 
 
-def joined(operation: Any, values: list[Any]) -> Moved:
+def joined(operation: Any, values: list[Any]) -> Real:
     """Returns tensors along the channels, by layer or op."""
     tensors = tuple(expect(value, Integers, operation.name).tensor for value in values)
     if operation.axis not in (-1, 3) or len({t.shape[:2] for t in tensors}) != 1:
         raise no_form(operation, "joins along another axis than the channels")
     shape = (*tensors[0].shape[:2], sum(tensor.shape[2] for tensor in tensors))
-    return Moved(operation.name, Concatenate, tensors, shape)
+    return Real(operation.name, Concatenate, tensors, shape, {})
 
 
 def same(operation: Any, values: list[Any]) -> Any:
