@@ -1,5 +1,6 @@
 """The audit finds every convolution kernel of a real step, and sees a broken promise."""
 
+import collections
 import dataclasses
 
 import keras
@@ -30,6 +31,19 @@ def _network() -> keras.Model:
     return keras.Model(image, x, name="one_of_each")
 
 
+def _grouped_and_dense() -> keras.Model:
+    """A convolution in groups, and Dense layers on pixels and on means."""
+    keras.utils.set_random_seed(0)
+    image = keras.Input((16, 16, 3), name="image")
+    x = keras.layers.Rescaling(1 / 128, offset=-1, name="rescaling")(image)
+    x = keras.layers.Dense(8, activation="relu", name="pixels")(x)
+    x = keras.layers.Conv2D(8, 3, padding="same", groups=2, name="grouped")(x)
+    means = keras.layers.Dense(8, name="means")(keras.layers.GlobalAveragePooling2D()(x))
+    means = keras.layers.UpSampling2D(16)(keras.layers.Reshape((1, 1, 8))(means))
+    x = keras.layers.Add()([x, means])
+    return keras.Model(image, keras.layers.Dense(4, name="logits")(x), name="grouped_and_dense")
+
+
 def _audit(model: keras.Model, *, with_taps: bool = False):
     optimizer = IntegerSGD(2.0**-6, momentum=0.5)
     optimizer.build(model.trainable_variables)
@@ -45,6 +59,15 @@ def _audit(model: keras.Model, *, with_taps: bool = False):
         labels,
         with_taps=with_taps,
     )
+
+
+def test_groups_and_dense_layers_multiply_8_bit_integers() -> None:
+    result = _audit(quantize(_grouped_and_dense(), INTEGER))
+    assert result.ok, result.problems
+    ran = collections.Counter(product.convolution for product in result.products)
+    # Of two groups each product runs twice.
+    assert ran == {"pixels": 3, "grouped": 6, "means": 3, "logits": 3}
+    assert all(operand.bits <= 8 for product in result.products for operand in product.operands)
 
 
 def test_integer_multiplies_8_bit_integers_everywhere() -> None:

@@ -4,11 +4,13 @@ import pathlib
 import re
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
 from tests.export import every_operation
+from tfquantseg import preset, quantize
 from tfquantseg.data.image_files import read_image
 from tfquantseg.data.pipeline import resize_image
 from tfquantseg.export import FileNetwork, freeze, with_segmenter_metadata, write_tflite
@@ -70,6 +72,22 @@ def test_litert_in_python_reads_a_photo_as_predict_does(here: pathlib.Path) -> N
     )
     padding = FixedSizePredictor(network.classify, network.size, classes=3, scales=False)
     np.testing.assert_array_equal(_run("np.full(", scaled)["classes"], padding(photo))
+
+
+def test_two_images_and_two_outputs_become_a_certified_file() -> None:
+    photo, depth = keras.Input((16, 16, 3), name="photo"), keras.Input((16, 16, 1), name="depth")
+    grids = [keras.layers.Rescaling(1 / 128, offset=-1)(image) for image in (photo, depth)]
+    x = keras.layers.Concatenate()([keras.layers.Conv2D(4, 1)(grid) for grid in grids])
+    model = quantize(
+        keras.Model([photo, depth], [keras.layers.Conv2D(2, 1)(x), keras.layers.ReLU()(x)]),
+        preset("INTEGER"),
+    )
+    rng = np.random.default_rng(0)
+    images = [rng.integers(0, 256, (16, 16, channels)).astype(np.uint8) for channels in (3, 1)]
+    model([image[np.newaxis].astype(np.float32) for image in images], training=True)
+    ran = _run("certify(", {"model": model, "photo": images[0], "depth": images[1]})
+    assert len(ran["network"].outputs) == 2
+    assert ran["certificate"].file_twin.most == 0
 
 
 def test_every_block_is_run_or_needs_a_board() -> None:

@@ -10,8 +10,9 @@ from ai_edge_litert import schema_py_generated as schema
 from tests.export import every_operation, files
 from tfquantseg.export import graph_of, preflight
 from tfquantseg.export.certificate import certify
+from tfquantseg.export.endings import at_stride, with_argmax
 from tfquantseg.export.freeze import freeze
-from tfquantseg.export.network import ArgMax, Network, Tensor, at_stride, with_argmax
+from tfquantseg.export.network import ArgMax, Network, Tensor
 from tfquantseg.export.runtime import FileNetwork
 from tfquantseg.export.tflite import write_tflite
 from tfquantseg.export.twin import compute, operate

@@ -5,10 +5,12 @@ import dataclasses
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tests.export import every_operation
-from tfquantseg import preset, quantize
-from tfquantseg.export.freeze import freeze, integers_of
+from tfquantseg import preset, quantize, register
+from tfquantseg.export.freeze import freeze
+from tfquantseg.export.graph_integers import integers_of
 from tfquantseg.export.network import Add, Convolution, Requantize
 from tfquantseg.policy import Rules
 from tfquantseg.transform import graph
@@ -135,9 +137,57 @@ def test_models_without_an_integer_network(made, message: str) -> None:
 def test_a_registered_layer_is_named_with_what_to_use_in_its_place(monkeypatch) -> None:
     monkeypatch.setitem(graph._registered, L.LayerNormalization, "float")
     with pytest.raises(
-        ValueError, match=r"'norm' \(LayerNormalization\) has no 8-bit form; use Batch"
+        ValueError, match=r"'norm' \(LayerNormalization\) is registered: .*; use Batch"
     ):
         freeze(_small(L.LayerNormalization(name="norm"), L.Conv2D(2, 1)), 8, 8)
+
+
+@pytest.mark.parametrize("size", [(None, 8), (8, None), (0, 8), (8.0, 8)])
+def test_a_file_is_of_one_size(model: keras.Model, size) -> None:
+    with pytest.raises(ValueError, match="a file is of one size: give two numbers of pixels, also"):
+        freeze(model, *size)
+
+
+def test_another_size_than_the_model_was_built_for_is_refused() -> None:
+    image = keras.Input((8, 8, 3))
+    x = L.Conv2D(4, 3, name="first")(L.Rescaling(1 / 128, offset=-1)(image))
+    with pytest.raises(ValueError, match="was built for images of 8 x 8; received 8 x 16"):
+        freeze(quantize(keras.Model(image, x), preset("INTEGER")), 8, 16)
+
+
+def test_a_network_of_weights_of_another_shape_is_not_this_models(model: keras.Model) -> None:
+    network = freeze(model, *every_operation.SIZE)
+    (narrow,) = [one for one in network.operations if one.output.name == "narrow"]
+    output = dataclasses.replace(narrow.output, shape=(*narrow.output.shape[:2], 7))
+    wider = dataclasses.replace(
+        network,
+        operations=tuple(
+            dataclasses.replace(one, output=output) if one is narrow else one
+            for one in network.operations
+        ),
+    )
+    with pytest.raises(ValueError, match=r"holds 'narrow' of .* 7\), and .* the model that was"):
+        integers_of(model, wider)
+
+
+@keras.saving.register_keras_serializable("tests")
+class PixelShuffle(L.Layer):
+    """Four channels as four pixels, by an op that Keras can't trace."""
+
+    def call(self, x):
+        return tf.nn.depth_to_space(x, 2)
+
+    def compute_output_shape(self, shape):
+        return (shape[0], *(None if side is None else 2 * side for side in shape[1:3]), 1)
+
+
+def test_a_registered_layer_trains_and_is_named_by_freeze() -> None:
+    register(PixelShuffle, "select")
+    model = _small(PixelShuffle(name="shuffle"))
+    with pytest.raises(
+        ValueError, match=r"'shuffle' \(PixelShuffle\) is registered: .* an int8 file has no opera"
+    ):
+        freeze(model, 8, 8)
 
 
 def test_a_part_in_float_is_named() -> None:
@@ -178,3 +228,22 @@ def test_a_bias_too_large_for_its_steps_is_refused(model: keras.Model) -> None:
     tiny = dataclasses.replace(convolution, weight_steps=steps)
     with pytest.raises(ValueError, match=r"'stem': the bias of channel \d is .* 2\*\*30 at most"):
         tiny.bias_integers()
+
+
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        (L.Resizing(8, 8, crop_to_aspect_ratio=True), "has crop_to_aspect_ratio=True, which no"),
+        (L.Resizing(8, 8, antialias=True), "has antialias=True, which no resize of a file"),
+        (L.Reshape((4, 4, 2, 2)), r"makes \(4, 4, 2, 2\) of"),
+        (L.Concatenate(axis=1), "joins along another axis than the channels"),
+    ],
+)
+def test_settings_that_no_operation_has(layer: L.Layer, message: str) -> None:
+    image = keras.Input((4, 4, 3))
+    x = L.Conv2D(4, 1)(L.Rescaling(1 / 128, offset=-1)(image))
+    y = layer([x, x]) if isinstance(layer, L.Concatenate) else layer(x)
+    model = quantize(keras.Model(image, y), preset("INTEGER"))
+    model(np.full((1, 4, 4, 3), 200.0, np.float32), training=True)
+    with pytest.raises(ValueError, match=message):
+        freeze(model, 4, 4)

@@ -6,8 +6,9 @@ import pytest
 
 from tests.export import every_operation
 from tfquantseg import models, preset, quantize
+from tfquantseg.export.endings import at_stride
 from tfquantseg.export.freeze import freeze
-from tfquantseg.export.network import Network, Resize, Tensor, at_stride
+from tfquantseg.export.network import Network, Resize, Tensor
 from tfquantseg.export.runtime import FileNetwork
 from tfquantseg.export.tflite import write_tflite
 from tfquantseg.export.twin import compute, operate

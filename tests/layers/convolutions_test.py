@@ -11,6 +11,7 @@ from tests.numerics import reference
 from tfquantseg.layers import (
     QuantConv2D,
     QuantConv2DTranspose,
+    QuantDense,
     QuantDepthwiseConv2D,
     QuantEdge,
 )
@@ -305,3 +306,59 @@ def test_another_number_of_channels_is_an_error(kind):
 def test_arguments_that_are_refused(arguments, expected):
     with pytest.raises(ValueError, match=expected):
         layer_of("conv2d", **arguments)
+
+
+def test_a_convolution_in_groups_is_one_of_each_group() -> None:
+    rng = np.random.default_rng(0)
+    n_a = rng.integers(-128, 128, [2, 5, 6, 4]).astype(np.float32)
+    options = {"W_limit": 1.0, "name": "grouped"}
+    layer = QuantConv2D(INTEGER, kernel_shape=(3, 3, 2, 6), groups=2, **options)
+    got = layer(pair(n_a))
+    n_w, step = kernel_integers(layer)
+    sums = [
+        reference.products("conv2d", a, w, None, padding="VALID")[0]
+        for a, w in zip(np.split(n_a, 2, -1), np.split(n_w, 2, -1), strict=True)
+    ]
+    # Sums are exact: 18 products of 7 bits each. Then the same two float32 operations.
+    expected = np.concatenate(sums, -1).astype(np.float32) * (STEP * step)
+    np.testing.assert_array_equal(got, expected)
+    again = QuantConv2D.from_config(layer.get_config())
+    assert again.groups == 2 and again.convolution == layer.convolution
+    assert "groups" not in layer_of("conv2d").get_config()
+
+
+@pytest.mark.parametrize(
+    ("groups", "filters", "message"),
+    [(2, 4, r"in 2 groups takes 6 channels, received 3"), (3, 4, "4 filters do not fall into 3")],
+)
+def test_groups_that_do_not_divide_channels_are_refused(groups, filters, message) -> None:
+    kernel = (1, 1, 3 // groups if groups == 3 else 3, filters)
+    layer = QuantConv2D(INTEGER, kernel_shape=kernel, groups=groups, name="conv")
+    with pytest.raises(ValueError, match=message):
+        layer.build([(None, None, None, 3), ()])
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (2, 5, 3), (2, 4, 5, 3)])
+def test_a_dense_layer_multiplies_along_the_last_axis(shape) -> None:
+    n_a = np.random.default_rng(0).integers(-128, 128, shape).astype(np.float32)
+    layer = QuantDense(INTEGER, kernel_shape=(1, 1, 3, 4), W_limit=1.0, name="dense")
+    got = layer(pair(n_a))
+    n_w, step = kernel_integers(layer)
+    # Sums of three products are exact. Then the same two float32 operations.
+    expected = (n_a @ n_w[0, 0]).astype(np.float32) * (STEP * step)
+    np.testing.assert_array_equal(got, expected.reshape(*shape[:-1], 4))
+    spec = layer.compute_output_spec((keras.KerasTensor((None, *shape[1:])), keras.KerasTensor(())))
+    assert spec.shape == (None, *shape[1:-1], 4)
+
+
+def test_a_dense_layers_error_comes_back_as_integers() -> None:
+    n_a = np.random.default_rng(0).integers(-128, 128, (6, 3)).astype(np.float32)
+    layer = QuantDense(PAPER_FCN, kernel_shape=(1, 1, 3, 4), W_limit=1.0, name="dense")
+    error = np.random.default_rng(2).normal(size=layer(pair(n_a)).shape).astype(np.float32)
+    n_e, s_e = reference.scale_encoded(error, 8, "max/128")
+    n_w, s_w = kernel_integers(layer)
+    got = backward(layer, n_a, error)
+    # Sums of at most six products are exact, rescaled once.
+    np.testing.assert_array_equal(got[0], (n_e @ n_w[0, 0].T).astype(np.float32) * (s_e * s_w))
+    to_weight = (n_a.T @ n_e).astype(np.float32) * (STEP * s_e)
+    np.testing.assert_array_equal(got[1][0, 0], to_weight)

@@ -78,6 +78,22 @@ def test_dictionaries_of_inputs_and_outputs_stay() -> None:
     np.testing.assert_array_equal(flatten(model)(x)["sum"], model(x)["sum"])
 
 
+def test_a_sum_of_many_becomes_sums_of_two() -> None:
+    def body(x):
+        total, parts = layers.Add(name="total"), [conv(x, f"part_{n}") for n in range(4)]
+        return [total(parts), total(parts[1:])]
+
+    model = network(body, "net")
+    flat = flatten(model)
+    assert [name for name in names(flat) if "total" in name] == [
+        "total",
+        "total_plus_2",
+        "total_plus_3",
+    ]
+    x = inputs_of(model)
+    keras.tree.map_structure(np.testing.assert_array_equal, flat(x), model(x))
+
+
 def test_softmax_of_a_convolution_becomes_a_layer() -> None:
     model = network(lambda x: conv(x, "scores", 3, activation="softmax"), "head")
     flat = flatten(model)
@@ -100,13 +116,15 @@ def test_statistics_of_a_copied_normalization_are_its_own() -> None:
     np.testing.assert_array_equal(flatten(model)(values), model(values))
 
 
-def test_an_unbuilt_model_is_refused() -> None:
-    class Own(keras.Model):
-        def call(self, x):
-            return x
-
-    with pytest.raises(ValueError, match=r"Own without a functional graph; build it"):
-        flatten(Own(name="own"))
+def test_a_convolution_of_as_many_groups_as_channels_becomes_a_depthwise_one() -> None:
+    model = network(lambda x: conv(x, "each", 6, groups=3, strides=2, activation="relu6"), "net")
+    flat = flatten(model)
+    each = flat.get_layer("each")
+    assert isinstance(each, layers.DepthwiseConv2D) and each.depth_multiplier == 2
+    x = inputs_of(model)
+    # The same products, summed by another kernel.
+    np.testing.assert_allclose(flat(x), model(x), rtol=1e-5, atol=1e-6)
+    assert count_convolutions(model) == 1
 
 
 def test_a_part_that_cannot_be_traced_is_named() -> None:

@@ -130,6 +130,41 @@ def test_a_registered_layer_is_quantized(tmp_path) -> None:
     np.testing.assert_array_equal(loaded(x), quantized(x))
 
 
+@keras.saving.register_keras_serializable("tests")
+class PixelShuffle(layers.Layer):
+    """Four channels as four pixels, by an op that Keras can't trace."""
+
+    def call(self, x):
+        return tf.nn.depth_to_space(x, 2)
+
+    def compute_output_shape(self, shape):
+        return (shape[0], 2 * shape[1], 2 * shape[2], shape[3] // 4)
+
+
+@keras.saving.register_keras_serializable("tests")
+class Softplus(layers.Layer):
+    """Real values between two edges."""
+
+    def call(self, x):
+        return tf.math.softplus(x)
+
+
+@pytest.mark.parametrize(("layer", "kind"), [(PixelShuffle, "select"), (Softplus, "float")])
+def test_registered_examples_train_and_are_kept_in_files(layer, kind: str, tmp_path) -> None:
+    register(layer, kind)
+    model = network(lambda x: conv(layer(name="own")(conv(x, "one", 8)), "two", 2), "net")
+    quantized = quantize(model, INTEGER)
+    x = inputs_of(model)
+    # Four 8-bit tensors and two 8-bit kernels.
+    np.testing.assert_allclose(quantized(x), model(x), atol=0.05 * np.abs(model(x)).max())
+    assert all(gradient is not None for gradient in train(quantized))
+    edges = {edge.name for edge in quantized.layers if isinstance(edge, QuantEdge)}
+    assert ("own_A" in edges) == (kind == "float")  # a choice of values keeps its step
+    quantized.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(loaded(x), quantized(x))
+
+
 def test_a_registered_composite_layer_is_called_as_one() -> None:
     class Whole(networks.Block):
         """Registered, so that its convolution stays in float32."""

@@ -165,3 +165,14 @@ def test_a_chain_longer_than_python_s_stack_is_rebuilt() -> None:
     np.testing.assert_array_equal(quantize(model, FLOAT)(x), model(x))
     # As for every network on fine grids.
     assert error(quantize(model, FINE)(x), model(x)) < 5e-5
+
+
+def test_a_shared_norm_quantizes_errors_where_one_call_follows_no_convolution() -> None:
+    def body(x, *, alone: bool):
+        norm, again = layers.BatchNormalization(name="norm"), layers.Conv2D(3, 3, padding="same")
+        x = norm(again(conv(norm(again(x)), "between", 3)))
+        return norm(layers.MaxPooling2D(2)(x)) if alone else x
+
+    for alone in (False, True):
+        model = quantize(network(functools.partial(body, alone=alone), "net"), INTEGER)
+        assert model.get_layer("norm").quantize_error is alone

@@ -44,10 +44,18 @@ def with_output(values: flags.FlagValues, network: Network) -> Network:
     """The network with the output that `--logits` asks for.
 
     Raises:
-        ValueError: It does not end in a resize, or its logits have not the image's size.
+        ValueError: It does not end in a resize, its logits have not the image's size, or it has
+            several images or outputs, which commands don't take.
     """
     from tfquantseg.export import at_stride, with_argmax
 
+    if len(network.images) > 1 or len(network.outputs) > 1:
+        raise ValueError(
+            f"{network.name!r} has {len(network.images)} input(s) and {len(network.outputs)} "
+            "output(s); commands take a model of one image and its logits. In Python "
+            "tfquantseg.export takes any number: freeze, write_tflite and certify, as "
+            "docs/deployment.md shows."
+        )
     if values.logits == "stride":
         return at_stride(network)
     return with_argmax(network) if values.logits == "argmax" else network

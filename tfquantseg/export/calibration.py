@@ -18,13 +18,15 @@ from tfquantseg.layers import QuantEdge, set_evaluation_scales
 from tfquantseg.numerics import PERCENTILE
 
 Method = Literal["max", "percentile"]
+Image = np.ndarray | Sequence[np.ndarray]
+"""One image, or one for each input of a model of several."""
 
 _BINS = 2**14  # of a histogram of |A|: 129 in one of 127 steps
 
 
 def calibrate(
     model: keras.Model,
-    images: Sequence[np.ndarray],
+    images: Sequence[Image],
     method: Method,
     *,
     seen: Callable[[], None] = lambda: None,
@@ -33,7 +35,8 @@ def calibrate(
 
     Args:
         model: what `quantize` returned, after training.
-        images: uint8 or float32 [H, W, 3], RGB values 0..255, each of a size that fits the model.
+        images: uint8 or float32 [H, W, 3], RGB values 0..255, each of a size that fits the model;
+            of a model of several inputs each a sequence of them, in the model's order.
         method: "max" or "percentile" (`PERCENTILE`), which reads the images twice.
         seen: called each time that an image has been read.
 
@@ -82,7 +85,7 @@ def _received(model: keras.Model) -> dict[str, list[Any]]:
 
 
 def _measured(
-    graph: keras.Model, images: Sequence[np.ndarray], method: Method, seen: Callable[[], None]
+    graph: keras.Model, images: Sequence[Image], method: Method, seen: Callable[[], None]
 ) -> dict[str, float]:
     largest: dict[str, float] = {}
     for values in _passes(graph, images, seen):
@@ -100,11 +103,12 @@ def _measured(
 
 
 def _passes(
-    graph: keras.Model, images: Sequence[np.ndarray], seen: Callable[[], None]
+    graph: keras.Model, images: Sequence[Image], seen: Callable[[], None]
 ) -> Iterator[dict[str, list[np.ndarray]]]:
     """Yields, for each image, the magnitudes that each edge received."""
     for image in images:
-        values = graph([np.asarray(image, np.float32)[np.newaxis]], training=False)
+        parts = [image] if isinstance(image, np.ndarray) else image
+        values = graph([np.asarray(one, np.float32)[np.newaxis] for one in parts], training=False)
         yield {name: [np.abs(one.numpy()) for one in tensors] for name, tensors in values.items()}
         seen()
 

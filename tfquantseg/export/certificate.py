@@ -9,15 +9,15 @@ Three things are compared, each with the next, one by one:
 """
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 
-from tfquantseg.export.freeze import integers_of
+from tfquantseg.export.graph_integers import integers_of
 from tfquantseg.export.network import Convolution, Network, Repeat, Resize, along_channels
-from tfquantseg.export.runtime import FileNetwork
+from tfquantseg.export.program import FileProgram
 from tfquantseg.export.twin import compute_all, operate
 
 MOST_STEPS = 1
@@ -148,7 +148,7 @@ def certify(
     network: Network,
     model: keras.Model,
     content: bytes,
-    images: Iterable[np.ndarray],
+    images: Iterable[np.ndarray | Sequence[np.ndarray]],
     *,
     seen: Callable[[], None] = lambda: None,
 ) -> Certificate:
@@ -158,37 +158,41 @@ def certify(
         network: what `freeze` made of the model.
         model: the trained model.
         content: the int8 file that was written of the network.
-        images: uint8 [H, W, 3] of the network's size, at least one.
+        images: uint8 [H, W, 3] of the network's size, at least one; of a network of several inputs
+            each a sequence of them, in the model's order.
         seen: called after each image.
 
     Returns:
         A `Certificate`; its ``problems`` name what is broken (none is raised).
 
     Raises:
-        ValueError: there is no image.
+        ValueError: there is no image, or the model is not the one that was frozen.
     """
-    reference = FileNetwork(content, kernels="reference", keeps_tensors=network.gives_classes)
-    default = FileNetwork(content)
-    micro = None if _has_tile(network) else _micro(content)
+    reference = FileProgram(content, kernels="reference", keeps_tensors=network.gives_classes)
+    default = FileProgram(content)
+    micro = None if _has_tile(network) else _micro(content, len(network.outputs))
     graph = integers_of(model, network)
     layers = {one.output.name: _Differences() for one in network.operations}
     totals = {name: _Differences() for name in ("file", "micro", "graph", "default")}
     count = 0
-    for image in images:
+    for given in images:
         count += 1
-        made = compute_all(network, image)
-        twin, logits = made[network.output.name], made[network.logits.name]
-        totals["file"].add(reference(image), twin)
+        image = (given,) if isinstance(given, np.ndarray) else tuple(given)
+        made = compute_all(network, *image)
+        twin = [made[tensor.name] for tensor in network.outputs]
+        totals["file"].add(reference(*image), twin)
+        integers = graph(*image)
+        logits = [tensor.name for tensor in (network.logits, *network.more_logits)]
         if network.gives_classes:  # Classes may be equal where the logits below them are not.
-            totals["file"].add(reference.tensor(network.logits.name)[0], logits)
-        totals["default"].add(default(image), twin)
+            (name,) = logits
+            totals["file"].add([reference.tensor(name)[0]], [made[name]])
+        totals["default"].add(default(*image), twin)
         if micro is not None:
-            totals["micro"].add(micro(image), twin)
-        integers = graph(image)
-        totals["graph"].add(integers[network.logits.name], logits)
+            totals["micro"].add(micro(*image), twin)
+        totals["graph"].add([integers[name] for name in logits], [made[name] for name in logits])
         for one in network.operations:
             output = operate(one, [integers[tensor.name] for tensor in one.inputs])
-            layers[one.output.name].add(integers[one.output.name], output)
+            layers[one.output.name].add([integers[one.output.name]], [output])
         seen()
     if not count:
         raise ValueError("a certificate needs at least one image; give a split that holds some.")
@@ -212,13 +216,17 @@ def certify(
 
 
 class _Differences:
-    """Counts, over images, where two arrays of integers differ."""
+    """Counts, over images, where two programs' arrays of integers differ."""
 
     def __init__(self) -> None:
         self.most = 0
         self._different = self._size = self._same_class = self._pixels = 0
 
-    def add(self, one: np.ndarray, other: np.ndarray) -> None:
+    def add(self, ones: Sequence[np.ndarray], others: Sequence[np.ndarray]) -> None:
+        for one, other in zip(ones, others, strict=True):
+            self._add(one, other)
+
+    def _add(self, one: np.ndarray, other: np.ndarray) -> None:
         apart = np.abs(one.astype(np.int32) - other.astype(np.int32))
         if one.ndim == 2:  # classes
             apart = np.minimum(apart, 1)
@@ -239,7 +247,7 @@ class _Differences:
         return Agreement(self.most, self.share, self._same_class / max(self._pixels, 1))
 
 
-def _weights(one: Convolution, model: keras.Model, file: FileNetwork) -> Weights:
+def _weights(one: Convolution, model: keras.Model, file: FileProgram) -> Weights:
     """Compares the weights in the file with W_q of the layer that they came from."""
     stored = file.tensor(f"{one.output.name}/weights")
     if one.kind == "depthwise":
@@ -264,7 +272,7 @@ def _has_tile(network: Network) -> bool:
     return any(isinstance(one, Repeat) for one in network.operations)
 
 
-def _micro(content: bytes) -> Callable[[np.ndarray], np.ndarray] | None:
+def _micro(content: bytes, outputs: int) -> Callable[..., list[np.ndarray]] | None:
     """The file in tflite-micro's interpreter, None where that is not installed or lacks an op."""
     try:
         from tflite_micro.python.tflite_micro import runtime
@@ -275,10 +283,12 @@ def _micro(content: bytes) -> Callable[[np.ndarray], np.ndarray] | None:
     except RuntimeError:
         return None
 
-    def run(image: np.ndarray) -> np.ndarray:
-        interpreter.set_input((image.astype(np.int16) - 128).astype(np.int8)[np.newaxis], 0)
+    def run(*images: np.ndarray) -> list[np.ndarray]:
+        for index, image in enumerate(images):
+            integers = (image.astype(np.int16) - 128).astype(np.int8)
+            interpreter.set_input(integers[np.newaxis], index)
         interpreter.invoke()
-        return np.asarray(interpreter.get_output(0)[0])
+        return [np.asarray(interpreter.get_output(index)[0]) for index in range(outputs)]
 
     return run
 

@@ -60,6 +60,8 @@ _INSTEAD = {
     "then stays one operator.",
 }
 _NEW_BECAUSE = {
+    "CONV_2D": "A convolution in groups is version 6: train without groups, or with as many groups "
+    "as channels (a depthwise convolution) and a 1x1 convolution behind.",
     "TILE": "For int8, converters write version 3: broadcast in an ADD or MUL.",
     "TRANSPOSE_CONV": "A bias makes it version 3, a fused activation 4: train the transposed "
     "convolution with use_bias=False and let no activation follow it.",

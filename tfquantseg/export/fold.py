@@ -154,9 +154,9 @@ def of_two(operation: Any, values: list[Any], kind: type[Operation], verb: str) 
 def mean(operation: Any, values: list[Any]) -> Real:
     """Returns the average over all positions, [1, 1, C] even where the layer drops the ones."""
     tensor = expect(values[0], Value, operation.name).tensor
-    axes = getattr(operation, "axis", (1, 2))  # of keras.ops.mean
+    axes = getattr(operation, "axis", (1, 2))  # of an op; the layer averages over these
     if sorted(one % 4 for one in np.atleast_1d([] if axes is None else axes)) != [1, 2]:
-        raise no_form(operation, f"averages over axis {axes}, not over height and width")
+        raise no_form(operation, f"averages over {axes}; use height and width, (1, 2)")
     return Real(operation.name, Mean, (tensor,), (1, 1, tensor.shape[2]), {})
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from tfquantseg.export import fold
 from tfquantseg.export.fold import linear_convolution, of_two, scaled_and_shifted
-from tfquantseg.export.frozen_values import Integers, Pixels, Real, Value, expect, no_form
+from tfquantseg.export.frozen_values import Pixels, Real, Value, expect, no_form
 from tfquantseg.export.functions import Function, Multiply, PRelu, Softmax, Subtract
 from tfquantseg.layers import QuantPReLU, factor_and_offset
 from tfquantseg.transform.activations import LOOKED_UP, function_name
@@ -71,15 +71,3 @@ def multiplied(operation: Any, values: list[Any]) -> Real:
 def subtracted(operation: Any, values: list[Any]) -> Real:
     """Returns the difference of two tensors."""
     return of_two(operation, values, Subtract, "subtracts")
-
-
-def reshaped(operation: Any, values: list[Any]) -> Any:
-    """Returns a pooled position as it is; a file knows [1, 1, C] only."""
-    tensor = expect(values[0], Integers, operation.name).tensor
-    if tensor.shape[:2] != (1, 1):
-        raise no_form(
-            operation,
-            f"reshapes {tensor.shape}; only one position, as GlobalAveragePooling2D leaves it, "
-            "takes another shape",
-        )
-    return values[0]

@@ -7,7 +7,6 @@ What training computed on real values in between (sums, batch norm, ReLU) become
 operation with the step of the edge behind it (`fold`).
 """
 
-import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -15,23 +14,15 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfquantseg.export import fold, fold_functions
-from tfquantseg.export.frozen_values import Integers, Pixels, Real, Step, Value, expect, no_form
+from tfquantseg.export import fold, fold_functions, moves
+from tfquantseg.export.frozen_values import Integers, Pixels, Real, Step, Value, no_form
 from tfquantseg.export.functions import UNIT_STEP, Softmax
 from tfquantseg.export.network import (
-    Concatenate,
-    Crop,
     Network,
     Operation,
-    Pad,
-    Pool,
-    Repeat,
     Requantize,
-    Resize,
-    Shape,
     Sides,
     Tensor,
-    same_padding,
 )
 from tfquantseg.layers import (
     BatchNorm,
@@ -56,7 +47,8 @@ def freeze(model: keras.Model, height: int, width: int) -> Network:
 
     Args:
         model: what `quantize` returned, after training.
-        height: of the image in pixels; a multiple of the model's stride.
+        height: of the image in pixels; a multiple of the model's stride. Of several images those
+            take it whose sizes the model leaves open.
         width: the same.
 
     Returns:
@@ -66,49 +58,24 @@ def freeze(model: keras.Model, height: int, width: int) -> Network:
         ValueError: the model is not quantized or not trained, its policy is one that 8-bit files
             can't hold, an operation has no 8-bit form, or the size does not fit.
     """
+    if not all(isinstance(side, int) and side > 0 for side in (height, width)):
+        raise ValueError(
+            f"height and width are {height!r} and {width!r}; a file is of one size: give two "
+            "numbers of pixels, also for a model that takes images of any."
+        )
     if not any(isinstance(layer, QuantEdge) for layer in model.layers):
         raise ValueError(
             f"model {model.name!r} computes in float32: there are no integers to write. Train it "
             "with a policy such as INTEGER (--config.policy=INTEGER), or quantize it first."
         )
-    return _Freezer(model, (height, width)).network()
+    return Freezer(model, (height, width)).network()
 
 
-def integers_of(model: keras.Model, network: Network) -> Callable[[np.ndarray], dict[str, Any]]:
-    """Returns a function that gives what the model's graph holds where the network holds integers.
-
-    Args:
-        model: the model that was frozen.
-        network: what `freeze` made of it.
-
-    Returns:
-        A function of an image, uint8 [H, W, 3], to int8 arrays [H, W, C] by tensor name; where the
-        network gives classes, these too, int32 [H, W], as the model's real logits have them.
-    """
-    freezer = _Freezer(model, network.image.shape[:2])
-    freezer.network()
-    tensors, known = freezer.integers()
-    graph = keras.Model(model.inputs, [tensors, model.outputs])
-
-    def integers(image: np.ndarray) -> dict[str, Any]:
-        held, (logits,) = graph([image[np.newaxis].astype(np.float32)], training=False)
-        found = {
-            name: (values[0].numpy() + known[name].zero_point)
-            .reshape(known[name].shape)  # a pooled position may have no height and width
-            .astype(np.int8)
-            for name, values in held.items()
-        }
-        if network.gives_classes:
-            found[network.output.name] = tf.argmax(logits[0], -1, tf.int32).numpy()
-        return found
-
-    return integers
-
-
-class _Freezer:
+class Freezer:
     """Walks the model's graph once, and knows of each tensor what it is on a device."""
 
     def __init__(self, model: keras.Model, size: Sides) -> None:
+        """Begins with a model and the height and width of its image."""
         self._model = model
         self._size = size
         self._known: dict[int, Any] = {}
@@ -116,9 +83,10 @@ class _Freezer:
         self._operations: list[Operation] = []
         self._edges: dict[str, tuple[Tensor, ...]] = {}
         self._names: set[str] = set()
-        self._image: Tensor | None = None
+        self._images: dict[str, Tensor] = {}
 
     def network(self) -> Network:
+        """Returns the network."""
         for depth in sorted(self._model._nodes_by_depth, reverse=True):
             for node in self._model._nodes_by_depth[depth]:
                 values = [self._known[id(tensor)] for tensor in node.input_tensors]
@@ -126,15 +94,30 @@ class _Freezer:
                 for tensor, value in zip(node.outputs, made, strict=True):
                     self._known[id(tensor)] = value
                     self._tensors.append((tensor, value))
-        ends = [self._end(tensor) for tensor in keras.tree.flatten(self._model.outputs)]
-        if len(ends) != 1 or not isinstance(ends[0], Value | Integers):
-            raise ValueError(
-                f"model {self._model.name!r} returns {len(ends)} tensors, or one that is not on an "
-                "8-bit grid; a file holds one output, the logits [N, H, W, C] of the last layer."
-            )
-        assert self._image is not None
+        ends = {id(tensor): self._end(tensor) for tensor in self._model.outputs}
+        for tensor in self._model.outputs:
+            if not isinstance(ends[id(tensor)], Value | Integers):
+                name = tensor._keras_history.operation.name
+                raise ValueError(
+                    f"model {self._model.name!r} returns what {name!r} makes, which is not on an "
+                    "8-bit grid, and an int8 file returns nothing else. Let a layer that INTEGER "
+                    "quantizes make every output."
+                )
+        for tensor in self._model.inputs:
+            if tensor.name not in self._images:
+                raise ValueError(
+                    f"no layer reads the input {tensor.name!r}; leave it out of the model."
+                )
+        images = [self._images[tensor.name] for tensor in self._model.inputs]
+        logits = [ends[id(tensor)].tensor for tensor in self._model.outputs]
         return Network(
-            self._model.name, self._image, tuple(self._operations), ends[0].tensor, self._edges
+            self._model.name,
+            images[0],
+            tuple(self._operations),
+            logits[0],
+            self._edges,
+            tuple(images[1:]),
+            tuple(logits[1:]),
         )
 
     def _end(self, tensor: Any) -> Any:
@@ -147,10 +130,10 @@ class _Freezer:
         self._tensors.append((whole, made))
         return made
 
-    def integers(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
-        """The model's symbolic integers, and what they are, by the network's names."""
+    def integers(self) -> dict[str, tuple[Tensor, Any]]:
+        """Each tensor, and the model's symbolic integers of it, by the network's names."""
         held = [(known.tensor, t) for t, known in self._tensors if isinstance(known, Integers)]
-        return {one.name: t for one, t in held}, {one.name: one for one, _ in held}
+        return {one.name: (one, t) for one, t in held}
 
     def _make(self, operation: Any, values: list[Any]) -> tuple[Any, ...]:
         """Returns what the outputs of one call are."""
@@ -172,15 +155,19 @@ class _Freezer:
         raise no_form(operation, f"has no 8-bit form{instead_of(type(operation))}")
 
     def _pixels(self, operation: Any) -> Pixels:
-        height, width, channels = operation.batch_shape[1:]
-        for side, built, asked in zip(
-            ("height", "width"), (height, width), self._size, strict=True
-        ):
-            if built not in (None, asked):
-                raise ValueError(f"the model was built for {side} {built}; received {asked}.")
-        if channels != 3:
-            raise ValueError(f"the model takes {channels} channels; files take images of 3.")
-        return Pixels((*self._size, channels))
+        shape = operation.batch_shape[1:]
+        if len(shape) != 3 or shape[2] is None:
+            raise ValueError(
+                f"the model's input {operation.name!r} has the shape {shape}; files take images "
+                "[H, W, C] of a known number of channels."
+            )
+        sides = tuple(built or asked for built, asked in zip(shape, self._size, strict=False))
+        if sides != self._size and operation.name == self._model.inputs[0].name:
+            raise ValueError(
+                f"the model was built for images of {sides[0]} x {sides[1]}; received "
+                f"{self._size[0]} x {self._size[1]}."
+            )
+        return Pixels(operation.name, (*sides, shape[2]))
 
     # Edges: where real values become integers.
 
@@ -217,8 +204,15 @@ class _Freezer:
                     f"{edge.name!r}: the image does not enter on a grid; begin the model with "
                     "Rescaling(1/128, offset=-1), which puts bytes on it exactly."
                 )
-            self._image = Tensor(self._named("image"), value.shape, step)
-            return self._image
+            name = value.name if len(self._model.inputs) > 1 else "image"
+            image = self._images.get(value.name) or Tensor(self._named(name), value.shape, step)
+            if image.step != step:
+                raise ValueError(
+                    f"the image {value.name!r} enters on two grids, of {image.step:g} and "
+                    f"{step:g}; let one Rescaling layer put it on one."
+                )
+            self._images[value.name] = image
+            return image
         if isinstance(value, Value):
             shape, name = value.tensor.shape, edge.name
             value = Real(name, Requantize, (value.tensor,), shape, {"activation": "linear"})
@@ -236,75 +230,22 @@ class _Freezer:
         self._operations.append(operation)
         return operation.output
 
-    # Layers that act on integers and keep the step.
-
-    def _kept(
-        self, operation: Any, made: type[Operation], tensor: Tensor, sides: Sides, **fields: Any
-    ) -> Integers:
-        shape = (*sides, tensor.shape[2])
-        output = dataclasses.replace(tensor, name=self._named(operation.name), shape=shape)
-        return Integers(self._add(made(inputs=(tensor,), output=output, **fields)))
-
-    def _pooled(self, operation: Any, values: list[Any]) -> Integers:
-        tensor = expect(values[0], Integers, operation.name).tensor
-        size, strides = operation.pool_size, operation.strides
-        padding = operation.padding.upper()
-        return self._kept(
-            operation,
-            Pool,
-            tensor,
-            _window_sides(tensor.shape, size, strides, (1, 1), padding),
-            kind="max" if isinstance(operation, _L.MaxPooling2D) else "average",
-            size=tuple(size),
-            strides=tuple(strides),
-            padding=padding,
-        )
-
-    def _resized(self, operation: Any, values: list[Any]) -> Integers:
-        tensor = expect(values[0], Integers, operation.name).tensor
-        if isinstance(operation, _L.UpSampling2D):
-            factors = operation.size
-            sides = (tensor.shape[0] * factors[0], tensor.shape[1] * factors[1])
-        else:
-            sides = (operation.height, operation.width)
-        return self._kept(operation, Resize, tensor, sides, kind=operation.interpolation)
-
-    def _repeated(self, operation: Any, values: list[Any]) -> Integers:
-        one, like = (expect(value, Integers, operation.name).tensor for value in values)
-        return self._kept(operation, Repeat, one, like.shape[:2])
-
-    def _padded(self, operation: Any, values: list[Any]) -> Integers:
-        tensor = expect(values[0], Integers, operation.name).tensor
-        (top, bottom), (left, right) = operation.padding
-        height, width, _ = tensor.shape
-        sides = (height + top + bottom, width + left + right)
-        fields = {"before": (top, left), "after": (bottom, right)}
-        return self._kept(operation, Pad, tensor, sides, **fields)
-
-    def _cropped(self, operation: Any, values: list[Any]) -> Integers:
-        tensor = expect(values[0], Integers, operation.name).tensor
-        (top, bottom), (left, right) = operation.cropping
-        height, width, _ = tensor.shape
-        sides = (height - top - bottom, width - left - right)
-        return self._kept(operation, Crop, tensor, sides, start=(top, left))
-
-    def _joined(self, operation: Any, values: list[Any]) -> Integers:
-        tensors = tuple(expect(value, Integers, operation.name).tensor for value in values)
-        if operation.axis not in (-1, 3) or len({t.shape[:2] for t in tensors}) != 1:
-            raise no_form(operation, "joins along another axis than the channels")
-        channels = sum(tensor.shape[2] for tensor in tensors)
-        shape = (*tensors[0].shape[:2], channels)
-        output = dataclasses.replace(tensors[0], name=self._named(operation.name), shape=shape)
-        return Integers(self._add(Concatenate(inputs=tensors, output=output)))
-
-    def _same(self, operation: Any, values: list[Any]) -> Any:
-        del operation  # A resize or an average has rounded already, as the device does.
-        return values[0]
+    def _kept(self, moved: Real | Integers) -> Integers:
+        """Makes the operation of a layer that keeps the step."""
+        if isinstance(moved, Integers):
+            return moved
+        read = moved.inputs[0]
+        return Integers(self._add(moved.on(self._named(moved.name), read.step, read.zero_point)))
 
 
 def _folded(make: Callable[[Any, list[Any]], Any]) -> Callable[..., Any]:
     """A function of layer and inputs as a handler, which gets the freezer too."""
     return lambda freezer, operation, values: make(operation, values)
+
+
+def _moved(make: Callable[[Any, list[Any]], Any]) -> Callable[..., Any]:
+    """The same of a layer that acts on integers and keeps the step."""
+    return lambda freezer, operation, values: freezer._kept(make(operation, values))
 
 
 _HANDLERS: tuple[tuple[Any, Callable[..., Any]], ...] = (
@@ -316,40 +257,31 @@ _HANDLERS: tuple[tuple[Any, Callable[..., Any]], ...] = (
     ((QuantPReLU, _L.LeakyReLU), _folded(fold_functions.bent)),
     (_L.Multiply, _folded(fold_functions.multiplied)),
     (_L.Subtract, _folded(fold_functions.subtracted)),
-    (_L.Reshape, _folded(fold_functions.reshaped)),
     (Product, _folded(fold.product)),
     (_L.Add, _folded(fold.total)),
     (_L.GlobalAveragePooling2D, _folded(fold.mean)),
-    ((_L.MaxPooling2D, _L.AveragePooling2D), _Freezer._pooled),
-    ((_L.UpSampling2D, _L.Resizing), _Freezer._resized),
-    (BroadcastLike, _Freezer._repeated),
-    (_L.ZeroPadding2D, _Freezer._padded),
-    (_L.Cropping2D, _Freezer._cropped),
-    (_L.Concatenate, _Freezer._joined),
-    ((RoundOnStep, _L.Identity), _Freezer._same),
+    ((_L.MaxPooling2D, _L.AveragePooling2D), _moved(moves.pooled)),
+    ((_L.UpSampling2D, _L.Resizing), _moved(moves.resized)),
+    (BroadcastLike, _moved(moves.repeated)),
+    (_L.ZeroPadding2D, _moved(moves.padded)),
+    (_L.Cropping2D, _moved(moves.cropped)),
+    (_L.Concatenate, _moved(moves.joined)),
+    ((_L.Reshape, _L.Flatten), _moved(moves.reshaped)),
+    ((RoundOnStep, _L.Identity), _folded(moves.same)),
 )
 
 _OPS: dict[str, Callable[..., Any]] = {
     "Add": _folded(fold.total),
-    "Concatenate": _Freezer._joined,
-    "ExpandDims": _folded(fold_functions.reshaped),
+    "Concatenate": _moved(moves.joined),
+    "ExpandDims": _moved(moves.reshaped),
     "Mean": _folded(fold.mean),
     "Multiply": _folded(fold_functions.multiplied),
+    "Pad": _moved(moves.padded),
     "Relu": _folded(fold.activated),
     "Relu6": _folded(fold.activated),
-    "Reshape": _folded(fold_functions.reshaped),
+    "Reshape": _moved(moves.reshaped),
+    "Resize": _moved(moves.resized),
     "Softmax": _folded(fold_functions.function),
     "Subtract": _folded(fold_functions.subtracted),
 }
 """Bare `keras.ops` that models call on tensors, by the name of their class."""
-
-
-def _window_sides(
-    shape: Shape, size: Sides, strides: Sides, dilations: Sides, padding: str
-) -> Sides:
-    """Height and width of what a window leaves."""
-    sides = []
-    for length, window, stride, dilation in zip(shape[:2], size, strides, dilations, strict=True):
-        added = sum(same_padding(length, window, stride, dilation)) if padding == "SAME" else 0
-        sides.append((length + added - (window - 1) * dilation - 1) // stride + 1)
-    return sides[0], sides[1]

@@ -4,12 +4,20 @@ import dataclasses
 from typing import Any
 
 from tfquantseg.export.network import Operation, Shape, Tensor
+from tfquantseg.transform.graph import is_registered
+from tfquantseg.transform.replacements import instead_of
 
 
 @dataclasses.dataclass(frozen=True)
 class Pixels:
-    """The image as bytes, or as real values on the way to its grid."""
+    """An image as bytes, or as real values on the way to its grid.
 
+    Attributes:
+        name: of the model's input.
+        shape: height, width and channels.
+    """
+
+    name: str
     shape: Shape
 
 
@@ -36,7 +44,7 @@ class Value:
 
 @dataclasses.dataclass(frozen=True)
 class Real:
-    """Real values that no edge has quantized yet: an operation without its output.
+    """An operation without its output: real values that no edge has quantized, or integers moved.
 
     Attributes:
         name: of the layer that makes them.
@@ -81,9 +89,16 @@ def expect(value: Any, kind: Any, name: str) -> Any:
 
 def no_form(operation: Any, why: str) -> ValueError:
     """Makes the error for an operation that no 8-bit operation computes."""
+    if is_registered(type(operation)):
+        return ValueError(
+            f"{operation.name!r} ({type(operation).__name__}) is registered: training calls it, "
+            f"but an int8 file has no operation for it{instead_of(type(operation))}. Build the "
+            "model with layers in its place that files hold (in place of a pixel shuffle, say, a "
+            "Conv2DTranspose), or end the model before it."
+        )
     return ValueError(
         f"{operation.name!r} ({type(operation).__name__}) {why}; an int8 file can't hold it. Build "
-        "the model of convolutions, batch norm, activations such as relu, leaky_relu, hard_silu or "
-        "sigmoid, sums and products of two, constants, concatenations, pooling, resizing, padding "
-        "and cropping."
+        "the model of convolutions, Dense, batch norm, activations such as relu, leaky_relu, "
+        "hard_silu or sigmoid, sums and products of two, constants, concatenations, pooling, "
+        "resizing, padding and cropping."
     )

@@ -64,8 +64,8 @@ class Convolution(Operation):
     Attributes:
         layer: name of the layer whose W_q the weights are; "" for a batch norm of its own.
         kind: "conv2d", "depthwise" or "transposed".
-        weights: int8 [H, W, in, out]; of a depthwise one [H, W, in, multiplier], of a transposed
-            one [H, W, out, in].
+        weights: int8 [H, W, in, out], or [H, W, in / groups, out]; of a depthwise one
+            [H, W, in, multiplier], of a transposed one [H, W, out, in].
         signs: int8 [out], of the gamma that is folded in: the weights are W_q times it.
         weight_steps: float32 [out], positive.
         bias: float64 [out], the real bias.
@@ -85,6 +85,11 @@ class Convolution(Operation):
     dilations: Sides
     padding: Padding
     activation: Activation
+
+    @property
+    def groups(self) -> int:
+        """Parts of the channels that do not see each other; 1 of any but a "conv2d"."""
+        return self.inputs[0].shape[2] // self.weights.shape[2] if self.kind == "conv2d" else 1
 
     @property
     def bias_steps(self) -> np.ndarray:
@@ -193,6 +198,11 @@ class Crop(Operation):
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Reshape(Operation):
+    """The same integers, row by row, in another shape."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class ArgMax(Operation):
     """The index of the largest integer of each position, the first of equals: int32 [H, W].
 
@@ -206,10 +216,12 @@ class Network:
 
     Attributes:
         name: the model's name.
-        image: the input; a byte u enters as the integer u - 128.
+        image: the first input; a byte u enters as the integer u - 128.
         operations: in an order in which each finds its inputs made.
-        logits: the last 8-bit tensor: the output, or what an `ArgMax` behind it reads.
+        logits: the first output: an 8-bit tensor, or what an `ArgMax` behind it reads.
         edges: of each `QuantEdge` of the model, by its name, the tensors that it makes.
+        more_images: the other inputs of a model of several, in the model's order.
+        more_logits: the other outputs of a model of several, in the model's order.
     """
 
     name: str
@@ -217,6 +229,18 @@ class Network:
     operations: tuple[Operation, ...]
     logits: Tensor
     edges: dict[str, tuple[Tensor, ...]]
+    more_images: tuple[Tensor, ...] = ()
+    more_logits: tuple[Tensor, ...] = ()
+
+    @property
+    def images(self) -> tuple[Tensor, ...]:
+        """All inputs."""
+        return (self.image, *self.more_images)
+
+    @property
+    def outputs(self) -> tuple[Tensor, ...]:
+        """What a file returns."""
+        return (self.output, *self.more_logits)
 
     @property
     def convolutions(self) -> tuple[Convolution, ...]:
@@ -225,7 +249,7 @@ class Network:
 
     @property
     def output(self) -> Tensor:
-        """What a file returns: the logits, or the classes that an `ArgMax` makes of them."""
+        """What a file returns first: logits, or the classes that an `ArgMax` makes of them."""
         if self.operations and isinstance(self.operations[-1], ArgMax):
             return self.operations[-1].output
         return self.logits
@@ -239,62 +263,6 @@ class Network:
     def gives_probabilities(self) -> bool:
         """Whether the output is that of a softmax, which leaves MediaPipe none to take."""
         return bool(self.operations) and self.operations[-1].keeps_largest
-
-
-def with_argmax(network: Network) -> Network:
-    """Returns a network that gives the class of each pixel, int32 [H, W], in place of logits.
-
-    Args:
-        network: a frozen network whose logits have the size of its image.
-
-    Returns:
-        The same with an `ArgMax` behind its logits, in place of a softmax that it ends in.
-
-    Raises:
-        ValueError: its logits have another size, so that classes would have to be enlarged.
-    """
-    height, width, _ = network.logits.shape
-    if (height, width) != network.image.shape[:2]:
-        raise ValueError(
-            f"{network.name!r} returns logits of {height} x {width} for images of "
-            f"{network.image.shape[0]} x {network.image.shape[1]}; classes are taken of logits of "
-            "the image's size: enlarge them in the model, with a Resizing or UpSampling2D layer at "
-            "its end."
-        )
-    operations, logits = list(network.operations), network.logits
-    while operations and operations[-1].keeps_largest:
-        (logits,) = operations.pop().inputs
-    output = Tensor("classes", (height, width, 1), 1.0)
-    operations.append(ArgMax(inputs=(logits,), output=output))
-    return dataclasses.replace(network, operations=tuple(operations), logits=logits)
-
-
-def at_stride(network: Network) -> Network:
-    """Returns a network without the enlargement of its logits, which the host then does.
-
-    A device computes the last resize over many channels, at the size of the image.
-
-    Args:
-        network: a frozen network.
-
-    Returns:
-        The same up to its last resize, the logits being what that resize read; a softmax behind it
-        is left out too, since the largest logit is its largest.
-
-    Raises:
-        ValueError: it does not end in a resize, but for instance in a transposed convolution.
-    """
-    operations, logits = list(network.operations), network.logits
-    while operations and operations[-1].output == logits:
-        if not (isinstance(operations[-1], Resize | Crop) or operations[-1].keeps_largest):
-            break
-        (logits,) = operations.pop().inputs
-    if not any(isinstance(one, Resize) for one in network.operations[len(operations) :]):
-        raise ValueError(
-            f"{network.name!r} ends in {type(operations[-1]).__name__}, not in a resize: its "
-            "logits have their full size only."
-        )
-    return dataclasses.replace(network, operations=tuple(operations), logits=logits)
 
 
 def along_channels(kind: str, weights: np.ndarray, values: np.ndarray) -> np.ndarray:

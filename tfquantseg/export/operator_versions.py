@@ -13,6 +13,7 @@ _RUNTIMES = {
     (_OPERATORS.AVERAGE_POOL_2D, 2): (1, 14, 0),
     (_OPERATORS.CONCATENATION, 2): (1, 14, 0),
     (_OPERATORS.CONV_2D, 3): (1, 14, 0),
+    (_OPERATORS.CONV_2D, 6): (2, 9, 0),  # in groups
     (_OPERATORS.DEPTHWISE_CONV_2D, 3): (1, 14, 0),
     (_OPERATORS.GELU, 2): (2, 9, 0),
     (_OPERATORS.LOGISTIC, 2): (1, 14, 0),
@@ -23,6 +24,8 @@ _RUNTIMES = {
     (_OPERATORS.PRELU, 1): (1, 8, 0),
     (_OPERATORS.QUANTIZE, 1): (1, 14, 0),
     (_OPERATORS.RELU, 2): (2, 1, 0),
+    (_OPERATORS.RELU6, 2): (1, 14, 0),
+    (_OPERATORS.RESHAPE, 1): (1, 5, 0),
     (_OPERATORS.RESIZE_BILINEAR, 3): (2, 2, 0),
     (_OPERATORS.RESIZE_NEAREST_NEIGHBOR, 2): (1, 14, 0),
     (_OPERATORS.SLICE, 2): (1, 14, 0),

@@ -5,14 +5,12 @@ zero points as 0 (128 where the input is uint8, -128 where a grid is unsigned). 
 in between that could fuse, fold or recalibrate anything: docs/design/export.md says why.
 """
 
-import json
+import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import Any
 
-import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from tfquantseg.export.aligned import ABOUT, AlignedBuffer, pack_model
 from tfquantseg.export.network import (
     Add,
     ArgMax,
@@ -26,13 +24,11 @@ from tfquantseg.export.network import (
     Pool,
     Repeat,
     Requantize,
+    Reshape,
     Resize,
-    Tensor,
 )
-from tfquantseg.export.operator_versions import oldest_runtime
+from tfquantseg.export.tflite_file import Border, FileWriter
 from tfquantseg.export.tflite_functions import FUSED, LOWERED
-
-Border = Literal["int8", "uint8"]
 
 NO_CLASSES_FOR_MEDIAPIPE = (
     "MediaPipe takes the largest logit itself, and would read classes as logits without a word; "
@@ -42,6 +38,7 @@ NO_CLASSES_FOR_MEDIAPIPE = (
 
 _PADDINGS = {"SAME": schema.Padding.SAME, "VALID": schema.Padding.VALID}
 _OPERATORS = schema.BuiltinOperator
+_RELUS = {"relu": (_OPERATORS.RELU, 2), "relu6": (_OPERATORS.RELU6, 2)}
 
 
 def write_tflite(
@@ -57,7 +54,8 @@ def write_tflite(
 
     Returns:
         The file: one input [1, H, W, 3], one output int8 [1, H', W', C], the logits; of a network
-        that gives classes int32 [1, H, W].
+        that gives classes int32 [1, H, W]. Of a model of several inputs or outputs all of them, in
+        the model's order.
 
     Raises:
         ValueError: a bias is larger than 32-bit sums allow; or a file that takes bytes, which is
@@ -68,117 +66,13 @@ def write_tflite(
     return _Writer(network, border).content(about)
 
 
-class _Writer:
-    """Collects tensors, buffers and operators."""
+class _Writer(FileWriter):
+    """Writes each kind of operation."""
 
     def __init__(self, network: Network, border: Border) -> None:
-        self._network = network
-        self._buffers = [AlignedBuffer(b"")]
-        self._tensors: list[Any] = []
-        self._codes: dict[tuple[int, int], int] = {}
-        self._operators: list[Any] = []
-        self._index: dict[str, int] = {}
-        self._input = self._image(border)
+        super().__init__(network, border)
         for operation in network.operations:
             _WRITE[type(operation)](self, operation)
-
-    def content(self, about: Mapping[str, Any] | None) -> bytes:
-        graph = schema.SubGraphT()
-        graph.name = "main"
-        graph.tensors, graph.operators = self._tensors, self._operators
-        graph.inputs, graph.outputs = [self._input], [self._index[self._network.output.name]]
-        model = schema.ModelT()
-        model.version = 3
-        model.description = f"tfquantseg {self._network.name}"
-        model.subgraphs, model.buffers = [graph], self._buffers
-        model.operatorCodes = [_code(*key) for key in self._codes]
-        runtime = ".".join(map(str, oldest_runtime(self._codes))).encode().ljust(16, b"\0")
-        model.metadata = [self._metadata("min_runtime_version", runtime)]
-        if about is not None:
-            model.metadata.append(self._metadata(ABOUT, json.dumps(about).encode()))
-        return pack_model(model)
-
-    def _metadata(self, name: str, content: bytes) -> Any:
-        entry = schema.MetadataT()
-        entry.name, entry.buffer = name, self._buffer(content)
-        return entry
-
-    # Tensors.
-
-    def _buffer(self, data: bytes) -> int:
-        self._buffers.append(AlignedBuffer(data))
-        return len(self._buffers) - 1
-
-    def _tensor(
-        self,
-        name: str,
-        shape: tuple[int, ...],
-        kind: int,
-        data: np.ndarray | None = None,
-        *,
-        steps: Any = (),
-        zero_point: int = 0,
-        axis: int = 0,
-    ) -> int:
-        tensor = schema.TensorT()
-        tensor.name, tensor.shape, tensor.type = name, list(shape), kind
-        # Buffer 0 is empty: that of all tensors which are computed.
-        tensor.buffer = 0 if data is None else self._buffer(np.ascontiguousarray(data).tobytes())
-        if len(steps):
-            tensor.quantization = schema.QuantizationParametersT()
-            tensor.quantization.scale = np.asarray(steps, np.float32)
-            tensor.quantization.zeroPoint = np.full(len(steps), zero_point, np.int64)
-            tensor.quantization.quantizedDimension = axis
-        self._tensors.append(tensor)
-        return len(self._tensors) - 1
-
-    def _activations(self, tensor: Tensor) -> int:
-        index = self._tensor(
-            tensor.name,
-            (1, *tensor.shape),
-            schema.TensorType.INT8,
-            steps=[tensor.step],
-            zero_point=tensor.zero_point,
-        )
-        self._index[tensor.name] = index
-        return index
-
-    def _image(self, border: Border) -> int:
-        """Makes the input; of bytes a QUANTIZE makes integers, exactly, as the step is the same."""
-        image = self._network.image
-        if border == "int8":
-            return self._activations(image)
-        index = self._tensor(
-            f"{image.name}_bytes",
-            (1, *image.shape),
-            schema.TensorType.UINT8,
-            steps=[image.step],
-            zero_point=128,
-        )
-        self._operate(_OPERATORS.QUANTIZE, 1, [index], image, schema.QuantizeOptionsT())
-        return index
-
-    def _constant(self, name: str, values: Any) -> int:
-        integers = np.asarray(values, np.int32)
-        return self._tensor(name, integers.shape, schema.TensorType.INT32, integers)
-
-    # Operators.
-
-    def _operate(
-        self, code: int, version: int, inputs: list[int], output: Tensor | int, options: Any = None
-    ) -> None:
-        operator = schema.OperatorT()
-        operator.opcodeIndex = self._codes.setdefault((code, version), len(self._codes))
-        made = output if isinstance(output, int) else self._activations(output)
-        operator.inputs, operator.outputs = inputs, [made]
-        if options is not None:
-            name = type(options).__name__.removesuffix("T")
-            operator.builtinOptionsType = getattr(schema.BuiltinOptions, name)
-            operator.builtinOptions = options
-        self._operators.append(operator)
-
-    def _inputs(self, operation: Operation) -> list[int]:
-        return [self._index[tensor.name] for tensor in operation.inputs]
 
     def _weights(self, operation: Convolution, order: tuple[int, ...], axis: int) -> int:
         """The weights in TFLite's layout, which has the output channels in front."""
@@ -193,6 +87,7 @@ class _Writer:
             weights,
             steps=operation.weight_steps,
             axis=axis,
+            shared=True,  # by all calls of a layer that is called several times
         )
 
     def _bias(self, operation: Convolution) -> int:
@@ -220,15 +115,10 @@ class _Writer:
             weights, code = self._weights(operation, (2, 0, 1, 3), 3), _OPERATORS.DEPTHWISE_CONV_2D
             options.depthMultiplier = operation.weights.shape[3]
         inputs = [*self._inputs(operation), weights, self._bias(operation)]
-        self._operate(code, 3, inputs, operation.output, options)
+        version = 6 if operation.groups > 1 else 3
+        self._operate(code, version, inputs, operation.output, options)
 
     def _transposed(self, operation: Convolution) -> None:
-        if operation.activation != "linear":
-            raise ValueError(
-                f"{operation.output.name!r}: a transposed convolution with a fused activation "
-                "needs a TRANSPOSE_CONV that the Edge TPU compiler can't read; put batch norm "
-                "or a 1x1 convolution between it and the activation."
-            )
         options = schema.TransposeConvOptionsT()
         options.padding = _PADDINGS[operation.padding]
         options.strideH, options.strideW = operation.strides
@@ -241,7 +131,15 @@ class _Writer:
         version = 2
         if operation.bias_integers().any():
             inputs, version = [*inputs, self._bias(operation)], 3
-        self._operate(_OPERATORS.TRANSPOSE_CONV, version, inputs, operation.output, options)
+        if operation.activation == "linear":
+            self._operate(_OPERATORS.TRANSPOSE_CONV, version, inputs, operation.output, options)
+            return
+        # Fused, the activation would make it version 4, which the Edge TPU compiler can't read. On
+        # the same step an operator of its own computes the same: it cuts what is clamped already.
+        linear = dataclasses.replace(operation.output, name=f"{name}_linear")
+        self._operate(_OPERATORS.TRANSPOSE_CONV, version, inputs, linear, options)
+        code, version = _RELUS[operation.activation]
+        self._operate(code, version, [self._index[linear.name]], operation.output)
 
     def _add(self, operation: Add) -> None:
         options = schema.AddOptionsT()
@@ -249,11 +147,10 @@ class _Writer:
         self._operate(_OPERATORS.ADD, 2, self._inputs(operation), operation.output, options)
 
     def _requantize(self, operation: Requantize) -> None:
-        inputs = self._inputs(operation)
-        if operation.activation == "relu":
-            self._operate(_OPERATORS.RELU, 2, inputs, operation.output)
-            return
-        self._operate(_OPERATORS.QUANTIZE, 1, inputs, operation.output, schema.QuantizeOptionsT())
+        code, version, options = _OPERATORS.QUANTIZE, 1, schema.QuantizeOptionsT()
+        if operation.activation != "linear":
+            (code, version), options = _RELUS[operation.activation], None
+        self._operate(code, version, self._inputs(operation), operation.output, options)
 
     def _mean(self, operation: Mean) -> None:
         options = schema.ReducerOptionsT()
@@ -309,6 +206,13 @@ class _Writer:
         inputs = [*self._inputs(operation), begin, size]
         self._operate(_OPERATORS.SLICE, 2, inputs, operation.output, schema.SliceOptionsT())
 
+    def _reshape(self, operation: Reshape) -> None:
+        options = schema.ReshapeOptionsT()
+        options.newShape = [1, *operation.output.shape]
+        shape = self._constant(f"{operation.output.name}/shape", options.newShape)
+        inputs = [*self._inputs(operation), shape]
+        self._operate(_OPERATORS.RESHAPE, 1, inputs, operation.output, options)
+
     def _argmax(self, operation: ArgMax) -> None:
         options = schema.ArgMaxOptionsT()
         options.outputType = schema.TensorType.INT32
@@ -327,15 +231,6 @@ class _Writer:
         self._operate(found.code, found.version, inputs, operation.output, found.options)
 
 
-def _code(code: int, version: int) -> Any:
-    operator = schema.OperatorCodeT()
-    operator.builtinCode = code
-    # Readers of the old field, one byte wide, know every operator that is written here.
-    operator.deprecatedBuiltinCode = min(code, 127)
-    operator.version = version
-    return operator
-
-
 _WRITE: dict[type[Operation], Callable[..., None]] = {
     Convolution: _Writer._convolution,
     Add: _Writer._add,
@@ -347,6 +242,7 @@ _WRITE: dict[type[Operation], Callable[..., None]] = {
     Repeat: _Writer._repeat,
     Pad: _Writer._pad,
     Crop: _Writer._crop,
+    Reshape: _Writer._reshape,
     ArgMax: _Writer._argmax,
     **dict.fromkeys(LOWERED, _Writer._function),
 }

@@ -25,50 +25,57 @@ from tfquantseg.export.network import (
     Pool,
     Repeat,
     Requantize,
+    Reshape,
     Resize,
     clamp,
     same_padding,
 )
 from tfquantseg.export.twin_functions import KERNELS
 
+_BYTES = np.dtype(np.uint8)
 _RATIO_BITS = 10  # of a resize's ratio
 _ADD_SHIFT = 20  # bits that a sum's members are shifted up by
 
 
-def compute(network: Network, image: np.ndarray) -> np.ndarray:
+def compute(network: Network, *images: np.ndarray) -> np.ndarray:
     """Returns the logits of one image, or its classes where the network gives those.
 
     Args:
         network: a frozen network.
-        image: uint8 [H, W, 3] of the network's size.
+        *images: uint8 [H, W, 3] of the network's size; one for each of its inputs.
 
     Returns:
-        int8 [H', W', C]; of classes int32 [H, W].
+        int8 [H', W', C]; of classes int32 [H, W]. Of several outputs the first.
 
     Raises:
-        ValueError: the image has another shape or type.
+        ValueError: an image has another shape or type, or there are too few or too many.
     """
-    return compute_all(network, image)[network.output.name]
+    return compute_all(network, *images)[network.output.name]
 
 
-def compute_all(network: Network, image: np.ndarray) -> dict[str, np.ndarray]:
+def compute_all(network: Network, *images: np.ndarray) -> dict[str, np.ndarray]:
     """Returns every tensor of one image, by its name.
 
     Args:
         network: a frozen network.
-        image: uint8 [H, W, 3] of the network's size.
+        *images: uint8 [H, W, 3] of the network's size; one for each of its inputs.
 
     Returns:
         int8 [H, W, C] each; of classes int32 [H, W].
 
     Raises:
-        ValueError: the image has another shape or type.
+        ValueError: an image has another shape or type, or there are too few or too many.
     """
-    if image.dtype != np.uint8 or image.shape != network.image.shape:
+    accepted = [tensor.shape for tensor in network.images]
+    if [image.shape for image in images] != accepted or {i.dtype for i in images} != {_BYTES}:
         raise ValueError(
-            f"the network takes uint8 {network.image.shape}, received {image.dtype} {image.shape}."
+            f"the network takes {', '.join(f'uint8 {shape}' for shape in accepted)}, received "
+            f"{', '.join(f'{image.dtype} {image.shape}' for image in images) or 'nothing'}."
         )
-    made = {network.image.name: (image.astype(np.int16) - 128).astype(np.int8)}
+    made = {
+        tensor.name: (image.astype(np.int16) - 128).astype(np.int8)
+        for tensor, image in zip(network.images, images, strict=True)
+    }
     for operation in network.operations:
         inputs = [made[tensor.name] for tensor in operation.inputs]
         made[operation.output.name] = operate(operation, inputs)
@@ -136,8 +143,14 @@ def _dense(operation: Convolution, x: Integers) -> Integers:
     sums = np.zeros(operation.output.shape)
     taps = _windows(operation, x.astype(np.float64), weights.shape[:2], operation.dilations, 0)
     for row, column, seen in taps:
-        sums += seen @ weights[row, column]
+        sums += _matrix_products(seen, weights[row, column], operation.groups)
     return sums.astype(np.int64)
+
+
+def _matrix_products(seen: np.ndarray, weights: np.ndarray, groups: int) -> np.ndarray:
+    """Returns [H, W, in] times [in / groups, out], group by group."""
+    pairs = zip(np.split(seen, groups, -1), np.split(weights, groups, -1), strict=True)
+    return np.concatenate([one @ other for one, other in pairs], axis=-1)
 
 
 def _depthwise(operation: Convolution, x: Integers) -> Integers:
@@ -264,6 +277,10 @@ def _crop(operation: Crop, x: Integers) -> Integers:
     return x[top : top + height, left : left + width]
 
 
+def _reshape(operation: Reshape, x: Integers) -> Integers:
+    return x.reshape(operation.output.shape)
+
+
 def _largest(operation: ArgMax, x: Integers) -> Integers:
     del operation
     return x.argmax(-1)  # the first of equals, as the kernel
@@ -289,6 +306,7 @@ _KERNELS: dict[type[Operation], Callable[..., Integers]] = {
     Repeat: _repeat,
     Pad: _pad,
     Crop: _crop,
+    Reshape: _reshape,
     ArgMax: _largest,
     **KERNELS,
 }

@@ -6,6 +6,7 @@ from tfquantseg.layers.batch_norm import BatchNorm, clipped_statistics, deviatio
 from tfquantseg.layers.convolutions import (
     QuantConv2D,
     QuantConv2DTranspose,
+    QuantDense,
     QuantDepthwiseConv2D,
 )
 from tfquantseg.layers.edge import Product, QuantEdge, hold_scales, set_evaluation_scales
@@ -21,6 +22,7 @@ __all__ = [
     "Product",
     "QuantConv2D",
     "QuantConv2DTranspose",
+    "QuantDense",
     "QuantDepthwiseConv2D",
     "QuantDropout",
     "QuantEdge",

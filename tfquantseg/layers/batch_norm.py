@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfquantseg.layers.masters import PackedMasters
+from tfquantseg.layers.positions import as_rows, without_rows
 from tfquantseg.numerics import (
     Uniform,
     normalize,
@@ -28,11 +29,11 @@ class BatchNorm(PackedMasters):
     replicas. All arithmetic is float32 on these grids; in a file it folds into the convolution.
 
     Call arguments:
-        x: float32 [N, H, W, C].
+        x: float32 [N, H, W, C], or [N, L, C] or [N, C].
         training: whether the batch's own statistics are used and the moving ones follow.
 
     Returns:
-        float32 [N, H, W, C].
+        float32 of x's shape.
 
     Attributes:
         policy: where the grids come from; its limits for mu, sigma, gamma and beta are given as
@@ -124,13 +125,14 @@ class BatchNorm(PackedMasters):
         return x_hat if beta is None else x_hat + beta
 
     def _normalized(
-        self, x: tf.Tensor, gamma: tf.Tensor | None, beta: tf.Tensor | None, training: bool
+        self, like: tf.Tensor, gamma: tf.Tensor | None, beta: tf.Tensor | None, training: bool
     ) -> tf.Tensor:
         """Returns gamma * x_hat + beta; in training the moving statistics follow."""
+        x = as_rows(like)
         if not (training and self.trainable):
             mu = _on(self._mu, tf.convert_to_tensor(self.moving_mu))
             sigma = _on(self._sigma, tf.convert_to_tensor(self.moving_sigma))
-            return normalize(x, mu, sigma + self.epsilon, gamma, beta)
+            return without_rows(normalize(x, mu, sigma + self.epsilon, gamma, beta), like)
         y, mu, sigma = normalize_batch(
             x,
             gamma,
@@ -143,7 +145,7 @@ class BatchNorm(PackedMasters):
         self._follow(self.moving_mu, mu)
         self._follow(self.moving_sigma, sigma)
         self.clipped.assign(self._share_clipped(mu, sigma))
-        return y
+        return without_rows(y, like)
 
     def quantized_statistics(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Returns mu_q, sigma_q, gamma_q and beta_q of evaluation (Eq 14), float32 [C] each."""

@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from tfquantseg.layers.masters import PackedMasters
+from tfquantseg.layers.positions import as_rows, without_rows
 from tfquantseg.numerics import Convolution, Quantized, encode_value, quantize_gradient
 from tfquantseg.policy import Policy
 
@@ -45,6 +46,7 @@ class _QuantConvolution(PackedMasters):
         strides: Sequence[int] = (1, 1),
         padding: str = "valid",
         dilation_rate: Sequence[int] = (1, 1),
+        groups: int = 1,
         activation: Literal["linear", "relu", "relu6"] = "linear",
         use_bias: bool = True,
         W_limit: float | Sequence[float] = 1.0,
@@ -70,6 +72,7 @@ class _QuantConvolution(PackedMasters):
         self.strides = (strides[0], strides[1])
         self.padding = padding
         self.dilation_rate = (dilation_rate[0], dilation_rate[1])
+        self.groups = groups
         self.activation = activation
         self.use_bias = use_bias
         self.W_limit = W_limit if isinstance(W_limit, float) else tuple(W_limit)
@@ -83,6 +86,7 @@ class _QuantConvolution(PackedMasters):
             strides=self.strides,
             padding="SAME" if padding.lower() == "same" else "VALID",
             dilations=self.dilation_rate,
+            groups=groups,
             error=error,
             error_at="activation" if error_grid == "E1" else "convolution",
             activation=activation,
@@ -100,11 +104,17 @@ class _QuantConvolution(PackedMasters):
     def build(self, input_shape: Any) -> None:
         """Makes kernel and bias, and tells the optimizer how to update them."""
         received = input_shape[0][-1]
-        expected = self.kernel_shape[3 if self.kind == "transposed" else 2]
+        expected = self.kernel_shape[3 if self.kind == "transposed" else 2] * self.groups
         if received != expected:
             raise ValueError(
-                f"{self.name}: a kernel {self.kernel_shape} takes {expected} channels, "
-                f"received {received}."
+                f"{self.name}: a kernel {self.kernel_shape}"
+                f"{f' in {self.groups} groups' if self.groups > 1 else ''} takes {expected} "
+                f"channels, received {received}."
+            )
+        if self.filters % self.groups:
+            raise ValueError(
+                f"{self.name}: {self.filters} filters do not fall into {self.groups} groups; give "
+                "a multiple."
             )
         self.kernel = self.add_weight(shape=self.kernel_shape, name="kernel")
         self.kernel.update_rule = self.policy.update_rule(
@@ -183,7 +193,9 @@ class _QuantConvolution(PackedMasters):
             "error_grid": self.error_grid,
             "A_bits": self.A_bits,
         }
-        # Left out where it is False, as it is in files of before there was a choice.
+        # Left out where they are as they were in files of before there was a choice.
+        if self.groups > 1:
+            config["groups"] = self.groups
         return {**config, "A_unsigned": True} if self.A_unsigned else config
 
 
@@ -193,6 +205,27 @@ class QuantConv2D(_QuantConvolution):
 
     kind = "conv2d"
     channel_axis = 3
+
+
+@keras.saving.register_keras_serializable("tfquantseg")
+class QuantDense(QuantConv2D):
+    """A matrix product over the last axis: a 1x1 convolution with kernels [1, 1, in, out].
+
+    Call arguments:
+        pair: (integers [N, in], [N, L, in] or [N, H, W, in], step).
+
+    Returns:
+        float32 of the same dimensions, out in place of in.
+    """
+
+    def call(self, pair: tuple[tf.Tensor, tf.Tensor], training: bool = False) -> tf.Tensor:
+        """Returns activation(A @ W_q + b)."""
+        integers, step = pair
+        return without_rows(super().call((as_rows(integers), step), training), integers)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Returns the input's shape, out in place of in."""
+        return (*input_shape[0][:-1], self.filters)
 
 
 @keras.saving.register_keras_serializable("tfquantseg")

@@ -55,6 +55,8 @@ class Convolution:
         strides: vertical and horizontal stride, pixels.
         padding: "SAME" or "VALID".
         dilations: vertical and horizontal dilation, pixels.
+        groups: parts of the channels that do not see each other; a "conv2d" in groups has kernels
+            [H, W, in / groups, out].
         error: the grid of the error E that arrives at the output; None leaves it float32, and
             the two backward products are then no integer products.
         error_at: "convolution" quantizes the error after the activation's derivative, at the
@@ -71,6 +73,7 @@ class Convolution:
     strides: tuple[int, int] = (1, 1)
     padding: Literal["SAME", "VALID"] = "SAME"
     dilations: tuple[int, int] = (1, 1)
+    groups: int = 1
     error: Scaled | None = None
     error_at: Literal["convolution", "activation"] = "convolution"
     activation: Activation = "linear"
@@ -97,6 +100,11 @@ class Convolution:
                 f"{self.kind} convolution; dilation needs strides (1, 1) and is not accepted in "
                 "a transposed convolution. Convolve with strides and dilate in two layers; in "
                 "place of a dilated transposed convolution enlarge with UpSampling2D, then dilate."
+            )
+        if self.groups < 1 or (self.groups > 1 and self.kind != "conv2d"):
+            raise ValueError(
+                f"{self.name}: groups is {self.groups} in a {self.kind} convolution; accepted are "
+                "1, and more in a conv2d."
             )
         if self.kind == "depthwise" and self.strides[0] != self.strides[1]:
             raise ValueError(
@@ -155,7 +163,7 @@ class Convolution:
                     kept_a, kept_w, s_a * s_out, bias, self.activation, output_size
                 )
             where = passes(out, self.activation)
-            if type(forward) is not type(backward):
+            if forward.dtype != backward.dtype:
                 kept_a, kept_w = n_a, n_w
 
             def gradient(error: tf.Tensor) -> tuple[tf.Tensor | None, ...]:
@@ -230,7 +238,7 @@ class Convolution:
         return [(tf.cast(part, dtype), times) for part, times in self.error.parts(integers)]
 
     def _geometry(self) -> Geometry:
-        return Geometry(self.kind, self.strides, self.padding, self.dilations)
+        return Geometry(self.kind, self.strides, self.padding, self.dilations, self.groups)
 
 
 def _total(products: Iterable[tf.Tensor]) -> tf.Tensor:

@@ -21,6 +21,7 @@ import tensorflow as tf
 from tfquantseg import kernels
 from tfquantseg.numerics.activations import Activation, activate
 from tfquantseg.numerics.fused import encoded_bytes, made_by
+from tfquantseg.numerics.grouped import GroupedProducts
 
 Kind = Literal["conv2d", "depthwise", "transposed"]
 Size = tuple[int | tf.Tensor, int | tf.Tensor]
@@ -42,12 +43,14 @@ class Geometry:
         strides: vertical and horizontal, pixels.
         padding: "SAME" or "VALID".
         dilations: vertical and horizontal, pixels.
+        groups: parts of the channels that do not see each other; of a "conv2d" only.
     """
 
     kind: Kind
     strides: tuple[int, int]
     padding: Literal["SAME", "VALID"]
     dilations: tuple[int, int]
+    groups: int = 1
 
 
 class Products(Protocol):
@@ -285,7 +288,9 @@ class OwnProducts:
         }
 
 
-def products(geometry: Geometry, widest: int | None) -> StockProducts | OwnProducts:
+def products(
+    geometry: Geometry, widest: int | None
+) -> StockProducts | OwnProducts | GroupedProducts:
     """Returns what computes the products here: own kernels where they can, else TensorFlow's.
 
     Args:
@@ -293,6 +298,13 @@ def products(geometry: Geometry, widest: int | None) -> StockProducts | OwnProdu
         widest: bits of the widest integers of A, W and E, None where they are not integers or not
             known.
     """
+    if geometry.groups > 1:
+        one = _products_of_all(dataclasses.replace(geometry, groups=1), widest)
+        return GroupedProducts(one, geometry.groups)
+    return _products_of_all(geometry, widest)
+
+
+def _products_of_all(geometry: Geometry, widest: int | None) -> StockProducts | OwnProducts:
     ops = kernels.ops()
     if ops is None or geometry.kind == "depthwise" or widest is None or widest > WIDEST:
         return StockProducts(geometry)

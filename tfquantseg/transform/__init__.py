@@ -17,7 +17,7 @@ def plan(model: keras.Model, rules: Policy | Rules) -> Plan:
 
     Args:
         model: a built float Keras model: functional, Sequential, nested, or with subclassed parts
-            that can be traced.
+            that can be traced; one that is subclassed itself has to be called once before.
         rules: a policy for all layers, or rules by layer name.
 
     Returns:
@@ -46,7 +46,8 @@ def quantize(model: keras.Model, rules: Policy | Rules) -> keras.Model:
 
     Args:
         model: a built float Keras model: functional, Sequential, nested, or with subclassed parts
-            that can be traced. It is not changed.
+            that can be traced; one that is subclassed itself has to be called once before. It is
+            not changed.
         rules: a policy for all layers, or rules by layer name.
 
     Returns:
@@ -70,5 +71,5 @@ def quantize(model: keras.Model, rules: Policy | Rules) -> keras.Model:
 
 
 def _count_quantized(model: keras.Model) -> int:
-    kinds = ("Conv2D", "DepthwiseConv2D", "Conv2DTranspose")
+    kinds = ("Conv2D", "DepthwiseConv2D", "Conv2DTranspose", "Dense")
     return sum(type(layer).__name__.removeprefix("Quant") in kinds for layer in model.layers)

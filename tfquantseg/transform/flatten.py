@@ -15,12 +15,14 @@ from tfquantseg.transform.activations import (
     is_split,
     spelled_out,
 )
-from tfquantseg.transform.graph import is_registered
+from tfquantseg.transform.graph import is_known, is_registered
+from tfquantseg.transform.tracing import functional_graph, takes_training, trace_layer, trace_model
 
 _CONVOLUTIONS = (
     keras.layers.Conv2D,
     keras.layers.DepthwiseConv2D,
     keras.layers.Conv2DTranspose,
+    keras.layers.Dense,
 )
 
 
@@ -32,25 +34,23 @@ def flatten(model: keras.Model) -> keras.Model:
     copies, with copied weights, of
 
     * a separable convolution, which becomes a depthwise and a pointwise one;
+    * a sum of more than two, which becomes a chain of sums of two, as devices add them;
+    * a convolution with as many groups as channels, which becomes a depthwise one;
     * a convolution with an activation other than ReLU, which becomes two layers;
     * an activation or a constant that is written otherwise than the plan knows it (`activations`);
     * a layer in a part whose name something else has already: it is called after its part.
 
     Args:
-        model: a built Keras model.
+        model: a Keras model that was built, or called; of a subclassed one the inputs have the
+            sizes that it was called with.
 
     Returns:
         A functional model whose operations are layers and ops of Keras itself, or registered.
 
     Raises:
-        ValueError: the model has not been built, or a subclassed part can't be traced.
+        ValueError: the model was never called, or it or a subclassed part can't be traced.
     """
-    graph = _functional(model)
-    if graph is None:
-        raise ValueError(
-            f"{model.name!r} is a {type(model).__name__} without a functional graph; build it "
-            "with keras.Model(inputs, outputs), or call keras.Model(x, model.call(x)) yourself."
-        )
+    graph = functional_graph(model) or trace_model(model)
     inputs = tree.map_structure(
         lambda t: keras.Input(batch_shape=t.shape, dtype=t.dtype, name=t.name),
         graph._inputs_struct,
@@ -68,21 +68,27 @@ def copy_weights(layer: keras.layers.Layer, twin: keras.layers.Layer) -> None:
             other.load_own_variables(weights)
 
 
-def _functional(model: Any) -> Any:
-    if isinstance(model, keras.Sequential):
-        return model._functional
-    return model if hasattr(model, "_nodes_by_depth") and hasattr(model, "_inputs_struct") else None
+def _traced(operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Returns what a composite layer is made of, None of an operation that is computed as one.
 
-
-def _is_leaf(operation: Any) -> bool:
-    """Whether an operation is computed as one: Keras's own, and any whose call can't be split."""
+    Computed as one is what is Keras's own or registered, and a layer of ops alone that has weights,
+    is told whether it trains, or calls an op without a plan.
+    """
+    if is_registered(type(operation)) or not isinstance(operation, keras.layers.Layer):
+        return None
     if isinstance(operation, keras.Model):
-        return False
-    if type(operation).__module__.startswith("keras.src.") or is_registered(type(operation)):
-        return True
-    return not isinstance(operation, keras.layers.Layer) or not list(
-        operation._flatten_layers(include_self=False)
-    )
+        return trace_layer(operation, args, kwargs)
+    if type(operation).__module__.startswith("keras.src.") or is_known(operation):
+        return None
+    if list(operation._flatten_layers(include_self=False)):
+        return trace_layer(operation, args, kwargs)
+    if operation.weights or takes_training(operation):
+        return None
+    try:
+        traced = trace_layer(operation, args, kwargs)
+    except ValueError:
+        return None
+    return traced if all(map(is_known, traced[1].operations)) else None
 
 
 class _Inliner:
@@ -120,14 +126,18 @@ class _Inliner:
         owners: tuple[str, ...],
     ) -> Any:
         kwargs = {name: value for name, value in kwargs.items() if name not in ("training", "mask")}
-        if isinstance(operation, keras.Model) and _functional(operation) is not None:
+        graph = None if is_registered(type(operation)) else functional_graph(operation)
+        if graph is not None:
             inputs = args[0] if args else kwargs["inputs"]
-            return self.run(_functional(operation), inputs, (*owners, operation.name))
-        if not _is_leaf(operation):
-            inputs, graph = _trace(operation, args, kwargs)
+            return self.run(graph, inputs, (*owners, operation.name))
+        traced = _traced(operation, args, kwargs)
+        if traced is not None:
+            inputs, graph = traced
             return self.run(graph, inputs, (*owners, operation.name))
         if type(operation).__name__ == "Cast" and args[0].dtype == operation.dtype:
             return args[0]
+        if type(operation) is keras.layers.Add and len(args[0]) > 2:
+            return self._sum(operation, args[0], owners)
         if id(operation) not in self._chains:
             # The operation too: an id lasts as long as what it belongs to.
             self._chains[id(operation)] = operation, self._chain(operation, args, kwargs, owners)
@@ -138,6 +148,17 @@ class _Inliner:
         output = first(*args, **kwargs)
         for other in others:
             output = other(output)
+        return output
+
+    def _sum(self, operation: Any, members: list[Any], owners: tuple[str, ...]) -> Any:
+        """Calls a sum of many as sums of two."""
+        _, sums = self._chains.setdefault(id(operation), (operation, []))
+        while len(sums) < len(members) - 1:
+            name, number = self._free_name(operation, owners), len(sums) + 1
+            sums.append(keras.layers.Add(name=name if number == 1 else f"{name}_plus_{number}"))
+        output = members[0]
+        for one, member in zip(sums, members[1:], strict=False):
+            output = one([output, member])
         return output
 
     def _chain(
@@ -158,6 +179,8 @@ class _Inliner:
             if is_split(pointwise.activation):
                 return [depthwise, *_split_activation(pointwise, pointwise.name)]
             return [depthwise, pointwise]
+        if _is_depthwise(operation):
+            operation = _as_depthwise(operation, name)
         if type(operation) in _CONVOLUTIONS and is_split(operation.activation):
             return _split_activation(operation, name)
         return [operation if name == operation.name else _renamed(operation, name)]
@@ -178,23 +201,6 @@ class _Inliner:
             free, number = f"{name}_{number}", number + 1
         self._named[free] = operation
         return free
-
-
-def _trace(layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[list[Any], Any]:
-    """Returns the symbolic tensors that a composite layer is called with, and its graph."""
-    inputs = [t for t in tree.flatten((args, kwargs)) if isinstance(t, keras.KerasTensor)]
-    fresh = {id(t): keras.KerasTensor(t.shape, t.dtype) for t in inputs}
-    args, kwargs = tree.map_structure(lambda t: fresh.get(id(t), t), (args, kwargs))
-    try:
-        outputs = layer.call(*args, **kwargs)
-    except Exception as error:
-        raise ValueError(
-            f"layer {layer.name!r} ({type(layer).__name__}) contains layers but its call "
-            f"can't be traced with symbolic tensors: {error}. Build it with the functional API, "
-            "or register it with tfquantseg.transform.register."
-        ) from error
-    distinct = list({id(t): t for t in inputs}.values())
-    return distinct, keras.Function([fresh[id(t)] for t in distinct], outputs)
 
 
 def _renamed(operation: Any, name: str) -> Any:
@@ -218,6 +224,36 @@ def _split_activation(layer: keras.layers.Layer, name: str) -> list[Any]:
     return [linear, *activation(function, f"{name}_{function}")]
 
 
+def _is_depthwise(operation: Any) -> bool:
+    """Whether each group of a convolution is one channel, so that its kernel is [H, W, 1, out]."""
+    return (
+        type(operation) is keras.layers.Conv2D
+        and operation.groups > 1
+        and operation.kernel.shape[2] == 1
+        and operation.strides[0] == operation.strides[1]
+        and operation.data_format == "channels_last"
+    )
+
+
+def _as_depthwise(layer: keras.layers.Conv2D, name: str) -> keras.layers.DepthwiseConv2D:
+    """Returns a convolution of groups of one channel as a depthwise one, with its weights."""
+    kept = ("kernel_size", "strides", "padding", "dilation_rate", "activation", "use_bias")
+    depthwise = keras.layers.DepthwiseConv2D(
+        **{key: getattr(layer, key) for key in kept},
+        depth_multiplier=layer.filters // layer.groups,
+        depthwise_regularizer=layer.kernel_regularizer,  # for the plan to refuse
+        depthwise_constraint=layer.kernel_constraint,
+        bias_regularizer=layer.bias_regularizer,
+        bias_constraint=layer.bias_constraint,
+        trainable=layer.trainable,
+        name=name,
+    )
+    depthwise.build((None, None, None, layer.groups))
+    kernel, *bias = layer.get_weights()
+    depthwise.set_weights([kernel.reshape(depthwise.kernel.shape), *bias])
+    return depthwise
+
+
 def _split_separable(layer: keras.layers.SeparableConv2D, name: str) -> list[keras.layers.Layer]:
     """Returns a separable convolution's depthwise and pointwise part, with its weights."""
     depthwise = keras.layers.DepthwiseConv2D(
@@ -228,6 +264,9 @@ def _split_separable(layer: keras.layers.SeparableConv2D, name: str) -> list[ker
         data_format=layer.data_format,
         dilation_rate=layer.dilation_rate,
         use_bias=False,
+        depthwise_regularizer=layer.depthwise_regularizer,  # for the plan to refuse
+        depthwise_constraint=layer.depthwise_constraint,
+        trainable=layer.trainable,
         name=f"{name}_depthwise",
     )
     pointwise = keras.layers.Conv2D(
@@ -236,6 +275,11 @@ def _split_separable(layer: keras.layers.SeparableConv2D, name: str) -> list[ker
         data_format=layer.data_format,
         activation=layer.activation,
         use_bias=layer.use_bias,
+        kernel_regularizer=layer.pointwise_regularizer,
+        kernel_constraint=layer.pointwise_constraint,
+        bias_regularizer=layer.bias_regularizer,
+        bias_constraint=layer.bias_constraint,
+        trainable=layer.trainable,
         name=f"{name}_pointwise",
     )
     channels, multiplier = layer.depthwise_kernel.shape[2:]
@@ -249,5 +293,5 @@ def _split_separable(layer: keras.layers.SeparableConv2D, name: str) -> list[ker
 
 
 def count_convolutions(model: keras.Model) -> int:
-    """Returns the number of convolution layers in a model, a separable one counted twice."""
+    """Returns the number of convolution layers in a model; a separable one is two, a Dense one."""
     return sum(type(operation) in _CONVOLUTIONS for operation in flatten(model).operations)

@@ -45,6 +45,7 @@ _KINDS: dict[type, Kind] = {
     _L.Conv2D: "convolution",
     _L.DepthwiseConv2D: "convolution",
     _L.Conv2DTranspose: "convolution",
+    _L.Dense: "convolution",
     _L.BatchNormalization: "batch_norm",
     _L.ReLU: "activation",
     _L.Activation: "activation",
@@ -57,6 +58,7 @@ _KINDS: dict[type, Kind] = {
     _L.SpatialDropout2D: "select",
     _L.Identity: "select",
     _L.Reshape: "select",
+    _L.Flatten: "select",
     _L.AveragePooling2D: "average",
     BroadcastLike: "select",
     _L.UpSampling2D: "average",
@@ -77,8 +79,18 @@ _registered: dict[type, Kind] = {}
 def register(operation: type, kind: Kind) -> None:
     """Tells `quantize` what to do with a layer type, or with the class of a `keras.ops` operation.
 
+    The layer is called as it is: "select" and "average" on the integers of one tensor, whose step
+    stays; "float" on real values, its result then quantized on a step of its own. Register what
+    Keras can't trace, or what is to stay one layer; a layer made of known layers and `keras.ops`
+    needs no registration. A file has no operation for a registered type: before conversion build
+    the model with known layers in its place that compute the same.
+
     Example:
-        >>> register(MyPixelShuffle, "select")
+        >>> class PixelShuffle(keras.layers.Layer):
+        ...     def call(self, x):
+        ...         return tf.nn.depth_to_space(x, 2)
+        >>> tfquantseg.register(PixelShuffle, "select")
+        >>> model = tfquantseg.quantize(float_model, tfquantseg.preset("INTEGER"))
 
     Args:
         operation: the class; its subclasses are not included.
@@ -96,6 +108,12 @@ def register(operation: type, kind: Kind) -> None:
 def is_registered(operation: type) -> bool:
     """Whether `register` was told about a type, so that it is called as one."""
     return operation in _registered
+
+
+def is_known(operation: Any) -> bool:
+    """Whether an operation, a Keras layer or op, is of a type that the plan knows."""
+    known = type(operation) in _KINDS or is_affine(operation)
+    return known or _kind_of_op(operation) is not None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -202,8 +220,10 @@ def read_graph(model: keras.Model) -> Graph:
         for node in model._nodes_by_depth[depth]:
             if len(node.outputs) != 1:
                 raise ValueError(
-                    f"{node.operation.name!r} has {len(node.outputs)} outputs; operations with "
-                    "several outputs can't be quantized."
+                    f"{node.operation.name!r} ({type(node.operation).__name__}) has "
+                    f"{len(node.outputs)} outputs; operations with several outputs can't be "
+                    "quantized. Make each output by a layer of its own"
+                    f"{instead_of(type(node.operation))}."
                 )
             kind = _kind(node.operation, node.arguments)
             times[id(node.operation)] += 1
@@ -236,7 +256,7 @@ def _kind(operation: Any, arguments: Any) -> Kind:
             f"{operation_type.__module__}.{operation_type.__name__}"
             f"{did_you_mean(operation_type.__name__, names)}. Known are "
             f"{', '.join(sorted(names))}{instead_of(operation_type)}; or register another with "
-            "tfquantseg.transform.register(type, kind)."
+            "tfquantseg.register(type, kind)."
         )
     if kind == "average" and getattr(operation, "interpolation", None) == "nearest":
         kind = "select"
@@ -280,10 +300,8 @@ def _check(operation: Any, kind: Kind, arguments: Any) -> Kind:
     elif isinstance(operation, _L.PReLU) and max(operation.alpha.shape[:-1], default=1) > 1:
         problem = "its slopes differ from position to position; use PReLU(shared_axes=[1, 2])"
     elif kind == "convolution":
-        if operation.data_format != "channels_last":
+        if getattr(operation, "data_format", "channels_last") != "channels_last":
             problem = f"data_format is {operation.data_format!r}; use 'channels_last'"
-        elif getattr(operation, "groups", 1) != 1:
-            problem = f"groups is {operation.groups}; grouped convolutions are not planned"
         elif getattr(operation, "output_padding", None) is not None:
             problem = "output_padding is set; use padding='same' or 'valid' without it"
     elif getattr(operation, "interpolation", "nearest") not in ("nearest", "bilinear"):

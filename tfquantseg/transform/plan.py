@@ -240,10 +240,11 @@ class Plan:
     def _survives(self, call: Call) -> bool:
         """Whether a call's output is a tensor of its own on a device."""
         tensor = call.output
+        if call.kind == "input" and not self.graph.is_output(tensor):
+            readers = self.graph.consumers(tensor)
+            return any(reader.kind not in ("affine", "float") for reader in readers)
         reader = self.graph.only_consumer(tensor)
         if reader is not None and self._fixed_scale(call) is None:
-            if call.kind == "input" and reader.kind in ("affine", "float"):
-                return False
             if call.kind == "convolution" and reader.kind in ("batch_norm", "activation"):
                 return self._follower(call, reader.kind) is None
             if call.kind == "convolution" and reader.kind == "affine":

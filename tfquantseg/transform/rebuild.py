@@ -14,6 +14,7 @@ from tfquantseg.layers import (
     Product,
     QuantConv2D,
     QuantConv2DTranspose,
+    QuantDense,
     QuantDepthwiseConv2D,
     QuantDropout,
     QuantEdge,
@@ -37,6 +38,7 @@ _NODES = {
     keras.layers.Conv2D: QuantConv2D,
     keras.layers.DepthwiseConv2D: QuantDepthwiseConv2D,
     keras.layers.Conv2DTranspose: QuantConv2DTranspose,
+    keras.layers.Dense: QuantDense,
 }
 
 
@@ -226,14 +228,19 @@ class _Builder:
             return self._layers[id(operation)](pair)
         layer_type = _NODES[type(operation)]
         kernel, *biases = operation.get_weights()
+        if layer_type is QuantDense:
+            kernel = kernel[np.newaxis, np.newaxis]
+        geometry = {
+            name: getattr(operation, name)
+            for name in ("strides", "padding", "dilation_rate", "groups")
+            if hasattr(operation, name)
+        }
         bias = biases[0] if biases and policy.bias == "kept" else None
         limits = weight_limit(operation.name, kernel, policy, layer_type.channel_axis)
         layer = layer_type(
             policy,
+            **geometry,
             kernel_shape=kernel.shape,
-            strides=operation.strides,
-            padding=operation.padding,
-            dilation_rate=operation.dilation_rate,
             activation=node.activation,
             use_bias=bias is not None,
             W_limit=limits,
@@ -283,8 +290,9 @@ class _Builder:
             policy.norm,
         )
         values = {"mu": mu, "sigma": sigma, "gamma": gamma, "beta": beta}
-        follows = self._plan.graph.producer(call.inputs[0])
-        node = self._plan.nodes.get(id(follows.output))
+        follows_convolutions = all(
+            id(one.inputs[0]) in self._plan.nodes for one in self._plan.graph.calls_of(operation)
+        )
         layer = BatchNorm(
             policy,
             **batch_norm_limits(operation.name, values, policy),
@@ -292,7 +300,7 @@ class _Builder:
             epsilon=operation.epsilon,
             center=operation.center,
             scale=operation.scale,
-            quantize_error=policy.E2_at == "x_hat" or node is None,
+            quantize_error=policy.E2_at == "x_hat" or not follows_convolutions,
             trainable=operation.trainable,
             name=operation.name,
             dtype="float32",

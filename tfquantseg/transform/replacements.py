@@ -22,19 +22,40 @@ _ACTIVATIONS = {
     "tanh_shrink": "tanh",
     "threshold": "relu",
 }
+_NORM = "use BatchNormalization, which folds into the convolution before it"
+_IMAGES = "use Conv2D and the other layers on images [N, H, W, C]"
+_TWO_TENSORS = "use Dense or Conv2D: products of two activations over positions have no plan"
+_NO_ATTENTION = "use convolutions and a gate, as in squeeze-and-excite"
 _TYPES = {
+    "AdaptiveAveragePooling2D": "use AveragePooling2D, or GlobalAveragePooling2D",
+    "AdaptiveMaxPooling2D": "use MaxPooling2D",
+    "Attention": _NO_ATTENTION,
+    "Average": "use Add, and a convolution that halves its weights behind it",
+    "Conv1D": _IMAGES,
+    "Conv3D": _IMAGES,
+    "DepthwiseConv1D": _IMAGES,
     "Divide": "multiply by a gate such as hard_sigmoid",
     "ELU": "use LeakyReLU",
-    "GaussianNoise": "leave it out",
-    "GlobalMaxPooling2D": "use GlobalAveragePooling2D(keepdims=True)",
-    "GroupNormalization": "use BatchNormalization",
-    "InstanceNormalization": "use BatchNormalization",
-    "LayerNormalization": "use BatchNormalization",
-    "MultiHeadAttention": "use convolutions and a gate, as in squeeze-and-excite",
-    "RMSNormalization": "use BatchNormalization",
+    "Einsum": _TWO_TENSORS,
+    "EinsumDense": "use Dense, or Conv2D with a kernel of 1",
+    "Embedding": "use convolutions",
+    "GRU": "use convolutions",
+    "GaussianDropout": "use Dropout",
+    "GaussianNoise": "use Dropout",
+    "GlobalMaxPooling2D": "use MaxPooling2D over the whole size, or GlobalAveragePooling2D",
+    "GroupNormalization": _NORM,
+    "InstanceNormalization": _NORM,
+    "LSTM": "use convolutions",
+    "Lambda": "call its keras.ops on tensors directly, or write a layer of your own",
+    "LayerNormalization": _NORM,
+    "Matmul": _TWO_TENSORS,
+    "MultiHeadAttention": _NO_ATTENTION,
+    "RMSNormalization": _NORM,
     "ReLU": "use relu or relu6",
-    "SpectralNormalization": "use BatchNormalization",
-    "UnitNormalization": "use BatchNormalization",
+    "SeparableConv1D": _IMAGES,
+    "SpectralNormalization": "use the layer inside it, its weights normalized once",
+    "Split": "use two convolutions with a kernel of 1 that each make a part of the channels",
+    "UnitNormalization": _NORM,
 }
 
 
