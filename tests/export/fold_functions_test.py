@@ -11,8 +11,9 @@ from tests.export.gated_networks import NETWORKS, SIZE
 from tfquantseg import IntegerSGD, preset, quantize
 from tfquantseg.analysis.audit import Audit, audit
 from tfquantseg.export import certify, draft, freeze, graph_of, preflight, write_tflite
+from tfquantseg.export.endings import at_stride, with_argmax
 from tfquantseg.export.functions import UNIT_STEP
-from tfquantseg.export.network import Convolution, Network, at_stride, with_argmax
+from tfquantseg.export.network import Convolution, Network
 from tfquantseg.export.runtime import FileNetwork
 from tfquantseg.export.twin import compute, operate
 from tfquantseg.transform import count_convolutions
@@ -230,7 +231,9 @@ def test_shapes_that_no_operation_joins_are_named() -> None:
     assert "'m' (Multiply) multiplies tensors of [(16, 16, 4), (1, 16, 4)]; accepted are" in row
     three = _refused(lambda x: L.Multiply(name="m")([x, x, x]))
     assert "'m' (Multiply) multiplies tensors of [(16, 16, 4), (16, 16, 4), (16, 16, 4)]" in three
-    flat = _refused(lambda x: L.Reshape((8, 32, 4), name="r")(x))
-    assert "'r' (Reshape) reshapes (16, 16, 4); only one position" in flat
+    deep = _refused(lambda x: L.Reshape((4, 4, 16, 4), name="r")(x))
+    assert "'r' (Reshape) makes (4, 4, 16, 4) of (16, 16, 4); an int8 file can't hold it" in deep
+    more = _refused(lambda x: keras.ops.expand_dims(x, 1))
+    assert "(ExpandDims) makes another dimension of (16, 16, 4)" in more
     rows = _refused(lambda x: L.Conv2D(2, 1)(keras.ops.mean(x, 1, keepdims=True)))
-    assert "(Mean) averages over axis [1], not over height and width" in rows
+    assert "(Mean) averages over [1]; use height and width, (1, 2)" in rows
