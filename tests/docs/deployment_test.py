@@ -91,7 +91,14 @@ def test_two_images_and_two_outputs_become_a_certified_file() -> None:
 
 
 def test_every_block_is_run_or_needs_a_board() -> None:
-    assert ["on the board" in block for block in _BLOCKS] == [False, False, False, True, False]
+    assert ["on the board" in block for block in _BLOCKS] == [
+        False,
+        False,
+        False,
+        False,
+        True,
+        False,
+    ]
 
 
 def test_a_network_of_keras_applications_is_quantized() -> None:
