@@ -25,7 +25,11 @@ _NETWORKS: dict[str, tuple[Callable[..., keras.Model], dict[str, Any], int]] = {
     "ResNet50V2": (keras.applications.ResNet50V2, {}, 54),
     "DenseNet121": (keras.applications.DenseNet121, {}, 121),
     "MobileNetV2": (keras.applications.MobileNetV2, {"alpha": 0.35}, 53),
+    "MobileNetV3Small": (keras.applications.MobileNetV3Small, {}, 53),
+    "EfficientNetB0": (keras.applications.EfficientNetB0, {}, 82),
 }
+# These scale bytes themselves.
+_TAKES_BYTES = {"MobileNetV3Small", "EfficientNetB0"}
 
 
 def _photographs() -> np.ndarray:
@@ -43,17 +47,17 @@ def _segmenter(name: str, images: np.ndarray) -> keras.Model:
     keras.utils.set_random_seed(0)
     make, options, _ = _NETWORKS[name]
     image = keras.Input((_SIZE, _SIZE, 3), name="image")
-    grid = on_grid(image, "grid")
-    features = make(weights=None, include_top=False, input_tensor=grid, **options).output
+    begin = on_grid(image, "grid")
+    if name in _TAKES_BYTES:
+        begin = L.Rescaling(128.0, offset=128.0, name="bytes")(begin)
+    features = make(weights=None, include_top=False, input_tensor=begin, **options).output
     logits = L.Conv2D(3, 1, name="logits")(features)
     logits = L.Resizing(_SIZE, _SIZE, interpolation="bilinear", name="resized")(logits)
     model = keras.Model(image, logits, name=name)
-    norms = [layer for layer in model.layers if isinstance(layer, L.BatchNormalization)]
-    for norm in norms:
-        norm.momentum = 0.0  # the statistics of the next batch as they are
+    for layer in model.layers:
+        if isinstance(layer, L.BatchNormalization):
+            layer.momentum = 0.0  # the statistics of the last batch as they are
     model(images.astype(np.float32), training=True)
-    for norm in norms:
-        norm.momentum = 0.99
     return model
 
 
