@@ -48,6 +48,7 @@ _BACKBONES: dict[str, tuple[Callable[[], keras.Model], int]] = {
 
 def _deeplab(name: str) -> keras.Model:
     """The network on bytes that were put on the grid, and are put back for its own Rescaling."""
+    keras.utils.clear_session()  # the same names, whatever was built before, and the same draws
     keras.utils.set_random_seed(0)
     backbone = _BACKBONES[name][0]()
     deeplab = keras_cv.models.DeepLabV3Plus(num_classes=3, backbone=backbone)
