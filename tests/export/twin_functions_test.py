@@ -143,6 +143,23 @@ def test_tflite_micro_computes_the_same() -> None:
             )
 
 
+@pytest.mark.parametrize("case", ["sigmoid", "tanh"])
+@pytest.mark.parametrize(("step", "most"), [(0.75, 0), (1.0, 0), (8.5, 128), (30.0, 128)])
+def test_tflite_micro_has_no_middle_of_a_gate_whose_input_is_coarse(
+    case: str, step: float, most: int
+) -> None:
+    # What docs/design/export.md says of it: 0 becomes an end of the range.
+    random = np.random.default_rng(8)
+    x = _tensor("image", step)
+    operations = CASES[case](x, random)
+    network = Network("one", x, operations, operations[-1].output, {})
+    run, image = _micro(write_tflite(network), outputs=1), _image(random)
+    assert run is not None
+    apart = run(image)[0].reshape(SHAPE).astype(np.int64) - compute_all(network, image)["made"]
+    assert np.abs(apart).max() == most
+    assert not apart[image != 128].any()  # the byte of 0
+
+
 @pytest.mark.parametrize(
     ("largest", "apart", "equal"), [(2, 0.69, 0.88), (4, 0.63, 0.97), (8, 0.54, 0.99)]
 )

@@ -41,12 +41,14 @@ def random_images(model: keras.Model, batch: int) -> list[np.ndarray]:
     return [rng.integers(0, 256, (batch, *shape)).astype(np.uint8) for shape in shapes]
 
 
-def train(model: keras.Model, images: list[np.ndarray], steps: int) -> None:
+def train(
+    model: keras.Model, images: list[np.ndarray], steps: int, *, rate: float = 2.0**-6
+) -> None:
     """Steps of training, each of which reaches every variable that is trained."""
     batch = keras.tree.pack_sequence_as(
         model._inputs_struct, [image.astype(np.float32) for image in images]
     )
-    optimizer = IntegerSGD(2.0**-6, momentum=0.5)
+    optimizer = IntegerSGD(rate, momentum=0.5)
     for _ in range(steps):
         with tf.GradientTape() as tape:
             ends = keras.tree.flatten(model(batch, training=True))
@@ -62,6 +64,7 @@ def certified(
     images: list[np.ndarray] | None = None,
     *,
     steps: int = 2,
+    rate: float = 2.0**-6,
     policy: str = "INTEGER",
     calibrated: bool = False,
 ) -> Certified:
@@ -72,6 +75,7 @@ def certified(
         images: uint8 [batch, H, W, C] for each input, two random ones by default; those of a step,
             and of the certificate.
         steps: of training.
+        rate: of learning.
         policy: whose.
         calibrated: whether steps are those of the images, as `convert --steps=max` has them, and
             not the estimates of so short a training, which clip.
@@ -79,7 +83,7 @@ def certified(
     model = quantize(float_model, preset(policy))
     assert convolutions(model) == count_convolutions(float_model)
     images = images or random_images(model, 2)
-    train(model, images, steps)
+    train(model, images, steps, rate=rate)
     if calibrated:
         hold_scales(model, calibrate(model, list(zip(*images, strict=True)), "max"))
     network = freeze(model, *model.inputs[0].shape[1:3])

@@ -202,7 +202,8 @@ class Freezer:
             if edge.fixed_scale is None:
                 raise ValueError(
                     f"{edge.name!r}: the image does not enter on a grid; begin the model with "
-                    "Rescaling(1/128, offset=-1), which puts bytes on it exactly."
+                    "Rescaling(1/128, offset=-1), which puts bytes on it exactly. A network that "
+                    "scales bytes itself gets them again from Rescaling(128, offset=128) behind it."
                 )
             name = value.name if len(self._model.inputs) > 1 else "image"
             image = self._images.get(value.name) or Tensor(self._named(name), value.shape, step)
