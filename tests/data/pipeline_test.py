@@ -1,7 +1,10 @@
 """The pipeline: the same bytes twice, exact resuming, and what happens to each pixel."""
 
+import dataclasses
 import functools
 import pathlib
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -205,6 +208,31 @@ def test_an_example_that_cannot_be_read_says_so(tmp_path: pathlib.Path) -> None:
     message = rf"ValueError: {tmp_path}/val/a\.png with .*: label 12 in 4 pixels"
     with pytest.raises(tf.errors.InvalidArgumentError, match=message):
         _read(batches(data, batch=1, training=False))
+
+
+def test_no_tuner_outlives_the_iterator() -> None:
+    # Deleting an iterator waits for TensorFlow's tuner, which slept on for up to a minute at the
+    # end of one epoch in ten of recipe digits.
+    options = batches(_data([(8, 8)] * 4), batch=2, training=True, size=(8, 8)).options()
+    assert options.autotune.enabled is False
+
+
+def test_no_more_threads_decode_at_once_than_the_data_says() -> None:
+    now, most, lock = [0], [0], threading.Lock()
+
+    def decode() -> Pair:
+        with lock:
+            now[0] += 1
+            most[0] = max(most[0], now[0])
+        time.sleep(0.01)
+        with lock:
+            now[0] -= 1
+        return Pair(np.zeros((8, 8, 3), np.uint8), np.zeros((8, 8), np.uint8))
+
+    examples = tuple(Example(str(index), str(index), decode) for index in range(24))
+    data = dataclasses.replace(_data([(8, 8)]), examples=examples, threads=1)
+    assert len(list(batches(data, batch=2, training=True, size=(8, 8)))) == 12
+    assert most == [1]
 
 
 def test_steps_per_epoch_counts_whole_batches() -> None:

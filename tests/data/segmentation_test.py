@@ -66,6 +66,12 @@ def test_each_class_needs_a_colour() -> None:
         dataclasses.replace(data, palette=((0, 0, 0),))
 
 
+def test_someone_must_decode() -> None:
+    data = _data(np.zeros((1, 1, 3), np.uint8), np.zeros((1, 1), np.uint8))
+    with pytest.raises(ValueError, match="threads=0 is not accepted"):
+        dataclasses.replace(data, threads=0)
+
+
 def test_two_examples_of_one_key_are_refused_with_both_origins() -> None:
     data = _data(np.zeros((1, 1, 3), np.uint8), np.zeros((1, 1), np.uint8))
     other = dataclasses.replace(data.examples[0], origin="two.png with two_label.png")

@@ -11,6 +11,7 @@ an image enters a network on its integer grid.
 
 from __future__ import annotations
 
+import os
 from typing import Any, Literal
 
 import numpy as np
@@ -137,17 +138,21 @@ def batches(
     if training:
         order = _random(_ORDER, seed, epoch, 0).permutation(len(data))[: steps * batch]
     examples = tf.data.Dataset.from_tensor_slices(order[start_step * batch :]).map(
-        decode, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
+        decode, num_parallel_calls=data.threads or os.cpu_count(), deterministic=True
     )
     if training:
         grouped = examples.batch(batch, drop_remainder=True)
     else:
         padding = tuple(np.uint8(value) for value in (MID_GREY, data.ignore_label))
         grouped = examples.padded_batch(batch, padding_values=padding)
-    return grouped.map(
-        lambda images, labels: (tf.cast(images, tf.float32), tf.cast(labels, tf.int32)),
-        num_parallel_calls=tf.data.AUTOTUNE,
-    ).prefetch(2)
+    numbers = grouped.map(
+        lambda images, labels: (tf.cast(images, tf.float32), tf.cast(labels, tf.int32))
+    )
+    # TensorFlow's tuner of pipelines is a thread that an iterator waits for when it is deleted, and
+    # it can miss that it shall end: every few epochs it slept on for up to a minute (TF 2.21).
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return numbers.prefetch(2).with_options(options)
 
 
 def _is_integer(value: Any, least: int) -> bool:

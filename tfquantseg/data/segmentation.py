@@ -57,9 +57,12 @@ class SegmentationData:
         palette: One RGB colour 0..255 a class, for pictures.
         examples: The examples, in the order of the data set.
         ignore_label: Label of the pixels that count in no loss and no metric.
+        threads: How many shall decode at once; None is one a processor. Decoders of image files
+            let go of Python's lock and gain by several; what Python itself computes loses by them.
 
     Raises:
-        ValueError: There is no example, two have one key, or palette and classes differ in length.
+        ValueError: There is no example, two have one key, palette and classes differ in length, or
+            threads are below 1.
     """
 
     name: str
@@ -68,6 +71,7 @@ class SegmentationData:
     palette: tuple[tuple[int, int, int], ...]
     examples: tuple[Example, ...] = dataclasses.field(repr=False)
     ignore_label: int = 255
+    threads: int | None = None
 
     def __post_init__(self) -> None:
         """Refuses an empty split, examples of one key and classes without a colour."""
@@ -86,6 +90,8 @@ class SegmentationData:
                 f"{self.name} has {len(self.classes)} classes and {len(self.palette)} colours; "
                 "give each class one colour."
             )
+        if self.threads is not None and self.threads < 1:
+            raise ValueError(f"threads={self.threads} is not accepted; give an integer from 1.")
 
     def __len__(self) -> int:
         """Number of examples."""
