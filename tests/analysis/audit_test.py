@@ -138,8 +138,9 @@ def test_an_error_with_a_flag_is_two_operands_of_8_bits() -> None:
     assert "forward_2" not in second
 
 
-def test_errors_with_a_scale_a_channel_are_8_bit_operands() -> None:
-    result = _audit(quantize(_network(), INTEGER.changed("E_scale=per_channel")))
+@pytest.mark.parametrize("scale", ["per_channel", "per_vector"])
+def test_errors_with_several_scales_are_8_bit_operands(scale: str) -> None:
+    result = _audit(quantize(_network(), INTEGER.changed(f"E_scale={scale}")))
     assert result.ok, result.problems
     assert len(result.products) == 4 * 3
     assert all(operand.bits <= 8 for product in result.products for operand in product.operands)

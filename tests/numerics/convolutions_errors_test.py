@@ -165,7 +165,7 @@ def test_an_error_with_a_step_a_channel(kind, per_channel_w, bits):
     s_w = np.full([channels], S_W)
     if per_channel_w:
         s_w = np.float32(2.0 ** np.random.default_rng(1).integers(-12, -3, channels))
-    grid = dataclasses.replace(E2, per_channel=True)
+    grid = dataclasses.replace(E2, per="channel")
     # With bits known, own kernels multiply where there are some.
     convolution = Convolution(kind=kind, error=grid, A_bits=bits, W_bits=bits)
     shape = {"conv2d": [channels], "depthwise": [3, 2], "transposed": [channels, 1]}[kind]
@@ -189,6 +189,60 @@ def test_an_error_with_a_step_a_channel(kind, per_channel_w, bits):
     sums = reference.products(kind, n_a, n_w, n_e, size=size)[2].astype(np.float32)
     np.testing.assert_array_equal(to_weight, sums * S_A * s_e.reshape(shape))
     np.testing.assert_array_equal(to_bias, n_e.sum((0, 1, 2)).astype(np.float32) * s_e)
+
+
+def _vectors(error: np.ndarray, axes: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """The error on grids of its own along the axes, and their steps, which broadcast to it."""
+    step = np.max(np.abs(error), axis=axes, keepdims=True) / np.float32(127)
+    ratio = error / np.max(np.abs(error), axis=axes, keepdims=True) * np.float32(127)
+    return reference.half_away(ratio), step
+
+
+@pytest.mark.parametrize("bits", [None, 8])
+@pytest.mark.parametrize(
+    ("kind", "kernel", "stride", "axes"),
+    [
+        ("conv2d", (1, 1, 4, 3), 1, (3,)),  # a step a position
+        ("conv2d", (1, 1, 4, 3), 2, (1, 2, 3)),  # an image
+        ("conv2d", (3, 3, 4, 3), 1, (1, 2, 3)),
+        ("depthwise", (3, 3, 4, 1), 1, (0, 1, 2)),  # a channel
+        ("depthwise", (3, 3, 4, 2), 1, (1, 2, 3)),
+        ("transposed", (3, 3, 3, 4), 2, (1, 2, 3)),
+    ],
+)
+def test_each_vector_that_a_product_sums_over_has_a_step(kind, kernel, stride, axes, bits):
+    rng = np.random.default_rng(5)
+    n_a = rng.integers(-127, 128, [2, 6, 8, 4]).astype(np.float32)
+    n_w = rng.integers(-127, 128, kernel).astype(np.float32)
+    channels = 8 if kernel[3] == 2 else 4 if kind == "depthwise" else 3
+    size = (6 * stride, 8 * stride) if kind == "transposed" else None
+    sides = size or (6 // stride, 8 // stride)
+    error = rng.standard_normal([2, *sides, channels]).astype(np.float32)
+    error *= 10.0 ** rng.integers(-3, 3, [2, *sides, channels])
+    s_w = np.float32(2.0 ** rng.integers(-12, -3, channels))
+    shape = {"conv2d": [channels], "depthwise": kernel[2:], "transposed": [channels, 1]}[kind]
+    grid = dataclasses.replace(E2, per="channel")
+    strides = (stride, stride)
+    convolution = Convolution(
+        kind=kind, strides=strides, error=grid, error_per="vector", A_bits=bits, W_bits=bits
+    )
+    variables = [tf.constant(x) for x in (n_a, n_w, np.zeros(channels, np.float32))]
+    with tf.GradientTape() as tape:
+        tape.watch(variables)
+        a = Quantized(variables[0], tf.constant(S_A))
+        w = Quantized(variables[1], tf.constant(s_w.reshape(shape)))
+        y = convolution(a, w, variables[2], size)
+    got = tape.gradient(y, variables, output_gradients=tf.constant(error))
+
+    n_e, s_e = _vectors(error, (0, 1, 2))
+    s_e = s_e.reshape(-1)
+    n_in, s_in = (n_e, s_e * s_w) if axes == (0, 1, 2) else _vectors(error * s_w, axes)
+    to_input = reference.products(kind, n_a, n_w, n_in, strides=strides, size=size)[1]
+    np.testing.assert_array_equal(got[0], to_input.astype(np.float32) * s_in)
+    to_weight = reference.products(kind, n_a, n_w, n_e, strides=strides, size=size)[2]
+    expected = to_weight.astype(np.float32) * S_A * s_e.reshape(shape)
+    np.testing.assert_array_equal(got[1], expected)
+    np.testing.assert_array_equal(got[2], n_e.sum((0, 1, 2)).astype(np.float32) * s_e)
 
 
 @pytest.mark.parametrize("per_channel", [False, True])

@@ -115,7 +115,7 @@ def test_errors_with_a_flag_bit():
 
 def test_errors_with_a_scale_a_channel():
     policy = INTEGER.changed("E_scale=per_channel")
-    assert policy.E1() == policy.E2() == dataclasses.replace(INTEGER.E2(), per_channel=True)
+    assert policy.E1() == policy.E2() == dataclasses.replace(INTEGER.E2(), per="channel")
     assert "step max/127, stochastic, one a channel\n" in str(policy)
     assert policy.A() == INTEGER.A() and policy.G() == INTEGER.G()
 

@@ -89,6 +89,7 @@ class _QuantConvolution(PackedMasters):
             groups=groups,
             error=error,
             error_at="activation" if error_grid == "E1" else "convolution",
+            error_per="vector" if self.policy.E_scale == "per_vector" else "tensor",
             activation=activation,
             A_bits=A_bits,
             W_bits=self.policy.k_W,

@@ -15,6 +15,11 @@ Where the error itself has one step a channel, that step stands outside of the w
 sums, which run over positions, and inside the input gradient's, which run over channels: there too
 the error is quantized a second time, as E * s_W with one step.
 
+Or with as many steps as stand outside of the input gradient's sums too: these run over channels and
+taps. So a 1x1 convolution of stride 1 takes a step for each position, a depthwise one for each
+channel (and needs no second quantization for it), any other one for each image. That is the
+vector-wise quantization of Dettmers et al., arXiv:2208.07339, of both backward products.
+
 Where the error has a flag bit, n_E is ``2**(k-1) * n_large + n_small``, two integers of k bits, and
 each backward product is the sum of two: of n_large and of n_small.
 
@@ -36,7 +41,7 @@ import tensorflow as tf
 from tfquantseg import kernels
 from tfquantseg.numerics.activations import Activation, passes
 from tfquantseg.numerics.errors import EncodedError, as_forward, encode_error_pair, masked
-from tfquantseg.numerics.grids import Quantized, Scaled
+from tfquantseg.numerics.grids import Per, Quantized, Scaled
 from tfquantseg.numerics.products import Geometry, Kind, products
 from tfquantseg.numerics.taps import tap, tap_rounding
 
@@ -61,6 +66,8 @@ class Convolution:
             the two backward products are then no integer products.
         error_at: "convolution" quantizes the error after the activation's derivative, at the
             convolution's output; "activation" before it, at the activation's output.
+        error_per: what has a scale of its own in the input gradient's error: the whole "tensor", or
+            each "vector" that its sums do not run over, as above.
         activation: "linear", "relu" or "relu6", applied after the bias.
         A_bits: bits that hold every integer of the input, None if they are not known; own kernels
             multiply integers that are known to have at most 8.
@@ -76,6 +83,7 @@ class Convolution:
     groups: int = 1
     error: Scaled | None = None
     error_at: Literal["convolution", "activation"] = "convolution"
+    error_per: Literal["tensor", "vector"] = "tensor"
     activation: Activation = "linear"
     A_bits: int | None = None
     W_bits: int | None = None
@@ -87,6 +95,7 @@ class Convolution:
             ("kind", self.kind, get_args(Kind)),
             ("padding", self.padding, ("SAME", "VALID")),
             ("error_at", self.error_at, ("convolution", "activation")),
+            ("error_per", self.error_per, ("tensor", "vector")),
             ("activation", self.activation, get_args(Activation)),
         ):
             if value not in accepted:
@@ -166,19 +175,26 @@ class Convolution:
             if forward.dtype != backward.dtype:
                 kept_a, kept_w = n_a, n_w
 
+            per = self._input_error_per(n_w.shape)
+
             def gradient(error: tf.Tensor) -> tuple[tf.Tensor | None, ...]:
-                factor = s_out if per_channel else None
-                if self.error is not None and self.error.per_channel:
+                factor = None
+                if per != "channel" and (per_channel or self._several_scales(per)):
                     factor = tf.broadcast_to(s_out, [outputs])
                 with as_forward(ops):
-                    e, e_in, sums = self._encode(error, where, factor, backward.dtype)
+                    e, e_in, sums = self._encode(error, where, factor, per, backward.dtype)
                 s_in = e.step * s_out if e_in is None else e_in.step
                 n_e_in = (e if e_in is None else e_in).integers
+                s_in, s_in_outside = (
+                    (tf.constant(1.0), s_in) if s_in.shape.rank == 4 else (s_in, None)
+                )
                 with tf.name_scope(f"{self.name}/input_gradient"):
                     to_input = _total(
                         backward.input_gradient(kept_a, kept_w, part, s_in * times)
                         for part, times in self._parts(n_e_in, backward.dtype)
                     )
+                if s_in_outside is not None:
+                    to_input *= s_in_outside
                 # A step a channel stands outside of the sums over positions.
                 s_e, s_e_of_kernel = e.step, None
                 if e.step.shape.rank:
@@ -196,11 +212,25 @@ class Convolution:
 
         return act(*a, *w, bias)
 
+    def _input_error_per(self, kernel: tf.TensorShape) -> Per:
+        """What has a scale of its own in the error that the input gradient multiplies."""
+        if self.error is None or self.error_per == "tensor":
+            return "tensor"
+        if self.kind == "depthwise" and kernel[3] == 1:
+            return "channel"
+        pointwise = self.kind == "conv2d" and kernel[:2] == self.strides == (1, 1)
+        return "position" if pointwise else "image"
+
+    def _several_scales(self, per: Per) -> bool:
+        """Whether the weight gradient's error has other scales than the input gradient's."""
+        return self.error is not None and self.error.per != per
+
     def _encode(
         self,
         error: tf.Tensor,
         where: tf.Tensor | None,
         factor: tf.Tensor | None,
+        per: Per,
         dtype: tf.DType,
     ) -> EncodedError:
         """The error at the output, and again times W's step where that is one a channel."""
@@ -216,6 +246,7 @@ class Convolution:
             self.name,
             passes=where,
             factor=factor,
+            per=per,
             mask_first=self.error_at == "convolution",
             dtype=tf.float32 if self.error.flag else dtype,
         )

@@ -24,7 +24,7 @@ import tensorflow as tf
 
 from tfquantseg import kernels
 from tfquantseg.numerics.fused import largest_by_channel
-from tfquantseg.numerics.grids import Quantized, Scaled, Uniform, largest_magnitude
+from tfquantseg.numerics.grids import Per, Quantized, Scaled, Uniform, largest_magnitude
 from tfquantseg.numerics.rounding import Seed
 from tfquantseg.numerics.taps import tap, tap_rounding
 
@@ -100,13 +100,14 @@ def encode_error_pair(
     *,
     passes: tf.Tensor | None = None,
     factor: tf.Tensor | None = None,
+    per: Per = "tensor",
     mask_first: bool = True,
     dtype: tf.DType = tf.float32,
 ) -> EncodedError:
     """Returns the error of a convolution behind an activation, encoded once or twice (Eq 16).
 
     E_q = SQ(m E) with m the activation's derivative, 0 or 1, and with a factor f a channel
-    SQ(m E f) too, which takes the draws of the first, and one scale whatever the grid's has.
+    SQ(m E f) too, which takes the draws of the first, and scales of its own.
 
     Args:
         error: float32 [..., C].
@@ -114,6 +115,7 @@ def encode_error_pair(
         name: the layer's name, from which the draws depend.
         passes: m, bool of the error's shape; None where it is 1 everywhere.
         factor: f, float32 [C], or None.
+        per: what has a scale of its own in SQ(m E f), as in `Scaled`.
         mask_first: whether m acts before the scale is taken, or on the integers.
         dtype: of the integers, float32, or int8 for a grid of at most 8 bits that is clipped.
 
@@ -126,7 +128,8 @@ def encode_error_pair(
     """
     if dtype == tf.int8 and grid.attributes()["most"] > 127:
         raise ValueError(f"int8 does not hold the integers of {grid}; use dtype=tf.float32.")
-    ops = kernels.ops() if grid.own else None
+    of_scaled = dataclasses.replace(grid, per=per)
+    ops = kernels.ops() if grid.own and of_scaled.own else None
     if ops:
         return _encoded_by(ops, error, grid, name, passes, factor, mask_first, dtype)
 
@@ -141,8 +144,7 @@ def encode_error_pair(
         return Quantized(tf.cast(pair.integers, dtype), pair.step)
 
     pair = encoded(error, grid)
-    of_tensor = dataclasses.replace(grid, per_channel=False)
-    scaled = None if factor is None else cast(encoded(error * factor, of_tensor, draws_of=error))
+    scaled = None if factor is None else cast(encoded(error * factor, of_scaled, draws_of=error))
     sums = tf.reduce_sum(pair.integers, list(range(error.shape.rank - 1)))
     return EncodedError(cast(pair), scaled, sums)
 

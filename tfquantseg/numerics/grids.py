@@ -18,7 +18,7 @@ Source: arXiv:2011.14504, section III-A.
 import dataclasses
 import math
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import tensorflow as tf
@@ -39,6 +39,7 @@ from tfquantseg.numerics.rounding import (
 Step = Literal["max/128", "max/127"]
 Scale = Literal["max", "power_of_two", "one"]
 Clip = Literal["1-D", "1", "none"]
+Per = Literal["tensor", "channel", "position", "image"]
 
 MAX_BITS = 24
 """float32 holds the integers of at most 24 bits exactly."""
@@ -90,7 +91,7 @@ def _checked_bits(bits: object, most: int) -> int:
 
 
 def _check_flags(grid: "Scaled") -> None:
-    for name in ("stochastic", "rescale", "signed", "flag", "per_channel"):
+    for name in ("stochastic", "rescale", "signed", "flag"):
         value = getattr(grid, name)
         if not isinstance(value, bool):
             raise ValueError(f"{name} must be True or False, received {value!r}.")
@@ -233,7 +234,9 @@ class Scaled:
             The pair's step is the small one, so that integers need 2k - 1 bits; but they are
             ``n * 2**(k-1)`` or n, with n of k bits, and `parts` takes them apart. From WAGEUBN,
             arXiv:1909.02384.
-        per_channel: True takes one scale for each index of the last axis, and gives as many steps.
+        per: what has a scale, so a step, of its own: the "tensor", whose step is a scalar; each
+            "channel", step [C]; each "position" of a [N, H, W, C], step [N, H, W, 1]; each "image",
+            step [N, 1, 1, 1].
 
     Raises:
         ValueError: bits out of range, an unknown choice, a gain that is not positive, a flag
@@ -250,7 +253,7 @@ class Scaled:
     gain: float = 1.0
     signed: bool = True
     flag: bool = False
-    per_channel: bool = False
+    per: Per = "tensor"
 
     def __post_init__(self) -> None:
         """Checks the fields."""
@@ -263,6 +266,7 @@ class Scaled:
         if not (isinstance(self.gain, int | float) and 0 < self.gain < math.inf):
             raise ValueError(f"gain must be a positive number, received {self.gain!r}.")
         _check_choice("rounding", self.rounding, ROUNDINGS)
+        _check_choice("per", self.per, get_args(Per))
         if self.flag and not (self.signed and self.rescale and self.clip != "none"):
             raise ValueError("flag needs signed=True, rescale=True and a clip.")
         if self.flag and self.bits > MAX_FLAG_BITS:
@@ -311,7 +315,7 @@ class Scaled:
     @property
     def own(self) -> bool:
         """Whether own ops (`kernels/grid.h`) know this grid."""
-        return self.signed and not self.flag and not self.per_channel
+        return self.signed and not self.flag and self.per == "tensor"
 
     def parts(self, integers: tf.Tensor) -> tuple[tuple[tf.Tensor, float], ...]:
         """Returns pairs (integers of `part_bits`, factor), whose products sum up to ``integers``.
@@ -344,10 +348,10 @@ class Scaled:
     def encode(
         self, x: tf.Tensor, seed: Seed | None = None, scale: tf.Tensor | float | None = None
     ) -> Quantized:
-        """Returns (integers, step), the step a scalar; |integers| <= 2**(k-1) - 1 by Eq 2's clip.
+        """Returns (integers, step), the step as ``per`` says; |integers| <= 2**(k-1) - 1 (Eq 2).
 
         Args:
-            x: tensor of any rank; [..., C] of a grid with a scale a channel, whose step is [C].
+            x: tensor of any rank; [..., C] where ``per`` is not "tensor".
             seed: two integers, for stochastic rounding only.
             scale: a scalar to use in place of max|x|; values beyond it are clipped.
 
@@ -367,10 +371,8 @@ class Scaled:
             most = tf.convert_to_tensor(scale, tf.float32)
             if most.shape.rank:
                 raise ValueError(f"scale must be a scalar, received one of shape {most.shape}.")
-        elif self.per_channel:
-            most = tf.reduce_max(tf.abs(x), list(range(x.shape.rank - 1)))
         else:
-            most = largest_magnitude(x)
+            most = self._scales(x)
         ops = kernels.ops() if self.own else None
         if ops:
             key = [] if seed is None else [tf.cast(part, tf.int64) for part in seed]
@@ -396,6 +398,17 @@ class Scaled:
         else:
             integers = round_nearest(self._clipped(ratio), self.rounding)
         return Quantized(integers, self._step(unit))
+
+    def _scales(self, x: tf.Tensor) -> tf.Tensor:
+        """Scale(x) = max|x| (Eq 3) of the tensor, or of each of its parts."""
+        if self.per == "tensor":
+            return largest_magnitude(x)
+        axes = {
+            "channel": range(x.shape.rank - 1),
+            "position": [-1],
+            "image": range(1, x.shape.rank),
+        }
+        return tf.reduce_max(tf.abs(x), list(axes[self.per]), keepdims=self.per != "channel")
 
     def _unit(self, scale: tf.Tensor) -> tf.Tensor:
         if self.scale == "one":

@@ -22,7 +22,7 @@ _CHOICES: dict[str, tuple[object, ...]] = {
     "rounding": ("half_up", "half_away", "half_even"),
     "scale": ("max", "power_of_two"),
     "A_scale": ("max", "percentile", "moments"),
-    "E_scale": ("per_tensor", "per_channel"),
+    "E_scale": ("per_tensor", "per_channel", "per_vector"),
     "E_grid": ("uniform", "flag"),
     "A_sign": ("signed", "unsigned_after_relu"),
     "A_grid": ("scaled", "unit"),
@@ -120,6 +120,9 @@ class Policy:
         E_scale: E1 and E2 have one scale "per_tensor" (Eq 16), or "per_channel". The steps of
             channels come out of a weight gradient's sums, but not of an input gradient's: for it
             the error is encoded again, with one scale, as it is where W has limits per channel.
+            "per_vector" is per_channel, and the second encoding has a scale for each index that the
+            input gradient's sums do not run over: each position in front of a 1x1 convolution of
+            stride 1, each channel of a depthwise one, each image elsewhere (arXiv:2208.07339).
         E1_clip: errors at activations end at "1-D" of their scale (Eq 2), or at "1", which takes
             one bit more.
         G_clip: gradients end at "1-D" (Eq 5), or nowhere ("none").
@@ -160,7 +163,7 @@ class Policy:
     rounding: Rounding = "half_away"
     E_rounding: Literal["nearest", "stochastic"] = "stochastic"
     scale: Literal["max", "power_of_two"] = "max"
-    E_scale: Literal["per_tensor", "per_channel"] = "per_tensor"
+    E_scale: Literal["per_tensor", "per_channel", "per_vector"] = "per_tensor"
     E_grid: Literal["uniform", "flag"] = "uniform"
     A_scale: ScaleOf = "max"
     A_sign: Literal["signed", "unsigned_after_relu"] = "signed"
@@ -369,6 +372,7 @@ class Policy:
             ", stochastic": self.E_rounding == "stochastic",
             ", flag bit": self.E_grid == "flag",
             ", one a channel": self.E_scale == "per_channel",
+            ", one a vector": self.E_scale == "per_vector",
         }
         return self.step_text() + "".join(text for text, chosen in choices.items() if chosen)
 
@@ -419,7 +423,7 @@ class Policy:
             clip=clip,
             stochastic=self.E_rounding == "stochastic",
             flag=self.E_grid == "flag",
-            per_channel=self.E_scale == "per_channel",
+            per="tensor" if self.E_scale == "per_tensor" else "channel",
         )
 
 
