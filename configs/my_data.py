@@ -27,7 +27,7 @@ def get_config() -> ConfigDict:
     """The recipe; configs/digits.py says what each key means."""
     config = ConfigDict()
 
-    config.policy = "INTEGER"  # FLOAT
+    config.policy = "INTEGER E_scale=per_vector"  # FLOAT; INTEGER alone: docs/design/ideas.md
     config.rules = ()
 
     config.model = ConfigDict()
