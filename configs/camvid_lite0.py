@@ -44,7 +44,7 @@ def get_config() -> ConfigDict:
     config.class_balance = 0.5
 
     config.optimizer = ConfigDict()
-    config.optimizer.learning_rate = 2.0**-4
+    config.optimizer.learning_rate = 2.0**-2
     config.optimizer.momentum = 0.875
     config.optimizer.decay = 2.0**-13
     config.optimizer.boundaries = (500, 650, 725)

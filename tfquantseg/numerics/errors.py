@@ -15,7 +15,6 @@ NaN spreads into the gradients of the layer at hand and of all layers before it,
 
 import contextlib
 import dataclasses
-import functools
 import zlib
 from collections.abc import Callable
 from types import ModuleType
@@ -68,9 +67,9 @@ def encode_error(
     Returns:
         A pair whose product is NaN everywhere if any element that arrived is NaN or infinite.
     """
-    encoded_by = _encoder(grid)
-    if encoded_by and error.shape.rank and arrived is None and draws_of is None:
-        return encoded_by(error, grid, name).pair
+    ops = _ops(grid)
+    if ops and error.shape.rank and arrived is None and draws_of is None:
+        return _encoded_by(ops, error, grid, name).pair
     seed = None
     if grid.stochastic:
         scale = largest_magnitude(error if draws_of is None else draws_of)
@@ -129,9 +128,9 @@ def encode_error_pair(
     """
     if dtype == tf.int8 and grid.attributes()["most"] > 127:
         raise ValueError(f"int8 does not hold the integers of {grid}; use dtype=tf.float32.")
-    encoded_by = _encoder(grid, per)
-    if encoded_by:
-        return encoded_by(error, grid, name, passes, factor, mask_first, dtype)
+    ops = _ops(grid, per)
+    if ops:
+        return _encoded_by(ops, error, grid, name, passes, factor, per, mask_first, dtype)
     of_scaled = dataclasses.replace(grid, per=per)
 
     def encoded(error: tf.Tensor, grid: Scaled, draws_of: tf.Tensor | None = None) -> Quantized:
@@ -155,65 +154,40 @@ def masked(error: tf.Tensor, passes: tf.Tensor | None) -> tf.Tensor:
     return error if passes is None else tf.where(passes, error, 0.0)
 
 
-def _encoder(grid: Scaled, per: Per = "tensor") -> Callable[..., EncodedError] | None:
-    """Returns what does `encode_error_pair` by one own op; None if none does."""
-    ops = kernels.ops()
-    if ops is None or not dataclasses.replace(grid, per="tensor").own or per == "channel":
-        return None
-    if grid.per == "channel" and grid.rescale and grid.scale != "one":
-        return functools.partial(_encoded_by_parts, ops, per)
-    return functools.partial(_encoded, ops) if grid.per == per == "tensor" else None
+def _ops(grid: Scaled, per: Per = "tensor") -> ModuleType | None:
+    """Returns the own ops if one of them does `encode_error_pair` on this grid."""
+    of_tensor = dataclasses.replace(grid, per="tensor")
+    several = grid.per == "channel" and per != "channel" and grid.rescale and grid.scale != "one"
+    known = of_tensor.own and (several or grid.per == per == "tensor")
+    return kernels.ops() if known else None
 
 
-def _encoded(
+def _encoded_by(
     ops: ModuleType,
     error: tf.Tensor,
     grid: Scaled,
     name: str,
     passes: tf.Tensor | None = None,
     factor: tf.Tensor | None = None,
+    per: Per = "tensor",
     mask_first: bool = True,
     dtype: tf.DType = tf.float32,
 ) -> EncodedError:
-    """By `kernels/errors.cc`."""
-    integers, step, scaled_integers, scaled_step, sums = ops.tfquantseg_encode_error(
-        error,
-        tf.zeros([0], tf.bool) if passes is None else passes,
-        tf.zeros([0]) if factor is None else factor,
-        largest_by_channel(error) if passes is None else tf.zeros([0]),
-        T=dtype,
-        salt=zlib.crc32(name.encode()),
-        mask_first=mask_first,
-        **grid.attributes(),
-    )
+    """Returns what `encode_error_pair` does, by one own op (`kernels/errors*.cc`)."""
+    mask = tf.zeros([0], tf.bool) if passes is None else passes
+    factors = tf.zeros([0]) if factor is None else factor
+    salt = zlib.crc32(name.encode())
+    attributes = {"T": dtype, "salt": salt, "mask_first": mask_first, **grid.attributes()}
+    if grid.per == "tensor":
+        largest = largest_by_channel(error) if passes is None else tf.zeros([0])
+        made = ops.tfquantseg_encode_error(error, mask, factors, largest, **attributes)
+    else:
+        made = ops.tfquantseg_encode_error_by_parts(
+            error, mask, factors, scaled_per=per, **attributes
+        )
+    integers, step, scaled_integers, scaled_step, sums = made
     scaled = None if factor is None else Quantized(scaled_integers, scaled_step)
     return EncodedError(Quantized(integers, step), scaled, sums)
-
-
-def _encoded_by_parts(
-    ops: ModuleType,
-    per: Per,
-    error: tf.Tensor,
-    grid: Scaled,
-    name: str,
-    passes: tf.Tensor | None = None,
-    factor: tf.Tensor | None = None,
-    mask_first: bool = True,
-    dtype: tf.DType = tf.float32,
-) -> EncodedError:
-    """By `kernels/errors_by_parts.cc`."""
-    integers, steps, scaled_integers, scaled_steps, sums = ops.tfquantseg_encode_error_by_parts(
-        error,
-        tf.zeros([0], tf.bool) if passes is None else passes,
-        tf.zeros([0]) if factor is None else factor,
-        T=dtype,
-        salt=zlib.crc32(name.encode()),
-        mask_first=mask_first,
-        scaled_per=per,
-        **grid.attributes(),
-    )
-    scaled = None if factor is None else Quantized(scaled_integers, scaled_steps)
-    return EncodedError(Quantized(integers, steps), scaled, sums)
 
 
 def as_forward(ops: ModuleType | None) -> contextlib.AbstractContextManager[None]:
