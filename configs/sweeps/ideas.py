@@ -2,14 +2,14 @@
 
 The recipe is digits, whole, with its own network, 1,200 steps; INTEGER as it is is the baseline.
 The choices are those of docs/design/ideas.md: scales of activations that clip, unsigned grids
-behind ReLU, a flag bit for small errors, scales of errors a channel, and some together; errors
-rounded to the nearest and limits of weights a tensor, which take back what INTEGER has already;
-grids of the momentum; and in the decoder alone, which the paper leaves to future work, errors of
-more bits, or of as many on finer grids.
+behind ReLU, a flag bit for small errors, scales of errors a channel or a vector, and some together;
+errors rounded to the nearest and limits of weights a tensor, which take back what INTEGER has
+already; grids of the momentum; and in the decoder alone, which the paper leaves to future work,
+errors of more bits, or of as many on finer grids.
 
     ./bazelw run //tools:sweep -- --sweep=ideas --table=docs/results/paper.jsonl
 
-Time (estimated): 2 to 4 minutes a run, 57 runs, on 2 cores with AVX-512 VNNI. Unsigned
+Time (estimated): 2 to 4 minutes a run, 60 runs, on 2 cores with AVX-512 VNNI. Unsigned
 activations, and errors of 12 bits, are multiplied by TensorFlow's kernels, which are slower.
 """
 
@@ -25,6 +25,7 @@ CHOICES = (
     "E_scale=per_channel",
     "E_scale=per_channel E_rounding=nearest",
     "E_scale=per_channel E_grid=flag",
+    "E_scale=per_vector",
     "E_rounding=nearest",
     "W_limit=per_tensor",
     "k_V=20",

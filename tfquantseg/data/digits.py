@@ -214,8 +214,9 @@ def _free_place(
     height, width = shape.shape
     if height > taken.shape[0] or width > taken.shape[1]:
         return None  # A wide, slanted digit in the smallest scenes.
-    rows = rng.integers(taken.shape[0] - height + 1, size=_PLACES)
-    columns = rng.integers(taken.shape[1] - width + 1, size=_PLACES)
+    # As Python's integers, with which slices are made sooner.
+    rows = rng.integers(taken.shape[0] - height + 1, size=_PLACES).tolist()
+    columns = rng.integers(taken.shape[1] - width + 1, size=_PLACES).tolist()
     for top, left in zip(rows, columns, strict=True):
         place = np.s_[top : top + height, left : left + width]
         if not (taken[place] & shape).any():

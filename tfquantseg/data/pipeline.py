@@ -70,6 +70,9 @@ def batches(
     Padding is at the bottom and the right: mid-grey (128) in the image, the ignore label in the
     label map. Cropping a prediction to `[:H, :W]` undoes it.
 
+    Examples are decoded in Python, ahead of their turn. An iterator that is still alive when Python
+    itself ends waits for that for ever: a script that breaks off deletes its iterator.
+
     Args:
         data: What to read.
         batch: Examples a batch, over all replicas.
