@@ -19,6 +19,7 @@ from tfquantseg.layers import QuantEdge, clipped_statistics, object_table
 from tfquantseg.training import checkpoints, parts, recipe, sizes, whole, workdir
 from tfquantseg.training.board import Board
 from tfquantseg.training.evaluation import Evaluation, Evaluator
+from tfquantseg.training.hints import hints
 from tfquantseg.training.log import Log
 from tfquantseg.training.progress import Progress
 from tfquantseg.training.signals import StopRequest, stop_request
@@ -209,11 +210,8 @@ class _Run:
             f"image {scores.miou_per_image:.2%}, pixels {scores.pixel_accuracy:.2%} "
             f"({evaluation.scales} activation scales)"
         )
-        for name, share in clipped_statistics(self._model).items():
-            self._progress.say(
-                f"{name}: mu or sigma of {share:.1%} of the channels is clipped at its limit; see "
-                f"{self._path / workdir.OBJECTS}."
-            )
+        for line in hints(self._model, self._optimizer):
+            self._progress.say(line)
         return evaluation
 
     def _show(self, evaluation: Evaluation, batch: Batch, board: Board) -> None:
