@@ -78,6 +78,7 @@ def test_rules_lift_layers_and_are_checked(measured: tuple[Path, dict[str, Any],
     for flag, name in (("rise", "loss_rise"), ("lost", "lost_descent")):
         told = f"costs do not add up here. Give a lower --{flag}, and see." in printed
         assert told == (these[name] > found["accepted"][name])
+    assert (f"--policy='{COARSE} E_scale=per_vector'" in printed) == told
     assert f'--config.rules="$(cat {out}/rules.txt)"' in printed
 
 

@@ -161,7 +161,7 @@ def _sensitivity(values: flags.FlagValues) -> int:
         one.write(folder)
     whole.write_whole(folder / _RULES, proposal.text().encode())
     print(_table(findings))
-    print(_summary(exact, proposal, checks, better.name, accepted))
+    print(_summary(exact, proposal, checks, (base, better), accepted))
     where = command.shown(folder)
     print(f"Figures  {', '.join(f'{where}/{one.name}.png, .csv' for one in figures)}")
     print(f"Rules    {where}/{_RULES}")
@@ -401,13 +401,15 @@ def _summary(
     exact: Level,
     proposal: Proposal,
     checks: dict[str, dict[str, float]],
-    better: str,
+    policies: tuple[Policy, Policy],
     accepted: dict[str, float],
 ) -> str:
     """What is proposed, predicted and measured."""
+    base, better = policies
     lines = [f"In float32: loss {exact.loss:.5f}, mIoU {exact.miou:.2%}."]
     for what, names in (("W and A", proposal.forward), ("E1, E2 and G", proposal.backward)):
-        lines.append(f"{what} lifted to those of {better}: {', '.join(names) or 'of no layer'}.")
+        layers = ", ".join(names) or "of no layer"
+        lines.append(f"{what} lifted to those of {better.name}: {layers}.")
     lines.append(
         f"Predicted of the others: the loss {proposal.loss:+.5f}, lost descent {proposal.lost:.4f}."
     )
@@ -423,4 +425,9 @@ def _summary(
                 f"That is more than the {accepted[name]:.5f} that was accepted: costs do not add "
                 f"up here. Give a lower --{flag}, and see."
             )
+    if last["lost_descent"] > accepted["lost_descent"] and base.E_scale == "per_tensor":
+        lines.append(
+            "The noise of errors adds up over many layers. A step for each vector of errors has "
+            f"less of it: --policy='{base.name} E_scale=per_vector'."
+        )
     return "\n".join([*lines, ""])
