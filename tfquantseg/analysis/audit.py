@@ -17,6 +17,7 @@ import tensorflow as tf
 from tfquantseg import kernels
 from tfquantseg.layers import QuantConv2D, QuantConv2DTranspose, QuantDepthwiseConv2D
 from tfquantseg.numerics import PRODUCTS
+from tfquantseg.numerics.taps import POINT
 
 FLOAT_BITS = 32
 
@@ -44,9 +45,9 @@ Zeros, clipped: share of the values that are 0, and that lie on the last integer
 where clipping would show.
 A product has a line for each kernel: two where the layer is called twice, or where its error is two
 integers of few bits each (E_grid="flag")."""
-_SCOPE = re.compile(rf"(?:^|/)([^/]+)/({'|'.join(PRODUCTS)})(?:_\d+)?/[^/]+$")
+_SCOPE = re.compile(rf"(?:^|/){POINT}([^/]+)/({'|'.join(PRODUCTS)})(?:_\d+)?/[^/]+$")
 _TAP = re.compile(
-    r"(?:^|/)([^/]+(?:/(?:kernel|bias|gamma|beta))?)"
+    rf"(?:^|/){POINT}([^/]+(?:/(?:kernel|bias|gamma|beta))?)"
     r"/(A|W|E1|E2|E1_times_W_step|E2_times_W_step|G|U)(?:_\d+)?/(integers|step)$"
 )
 
