@@ -14,6 +14,8 @@ from tfquantseg.cli import command
 def _define(values: flags.FlagValues, argv: list[str]) -> None:
     flags.DEFINE_integer("number", 3, "A number.", flag_values=values)
     flags.DEFINE_string("text", None, "A text.", flag_values=values)
+    flags.DEFINE_float("share", None, "A share.", flag_values=values)
+    flags.DEFINE_list("names", [], "Names.", flag_values=values)
 
 
 def _execute(*argv: str, error: Exception | None = None) -> int:
@@ -43,6 +45,8 @@ def test_help_shows_what_it_does_and_its_flags(capsys: pytest.CaptureFixture[str
         ("--number=x", "flag --number=x: invalid literal for int() with base 10: 'x'"),
         ("--nmuber=3", "Unknown command line flag 'nmuber'. Did you mean: number ?"),
         ("--text=", "Flag --text is empty; give it a value, or leave it out."),
+        ("--names=", "Flag --names is empty; give it a value, or leave it out."),
+        ("--share=nan", "Flag --share is nan; give it a number, or leave it out."),
         ("number", "Argument 'number' is not understood; flags start with '--'."),
     ],
 )
