@@ -63,6 +63,7 @@ def test_a_mistyped_command_line_is_one_message(
         (ValueError("Mend it."), "Mend it."),
         (FileNotFoundError("There is no such run."), "There is no such run."),
         (FloatingPointError("Step 3 failed."), "Step 3 failed."),
+        (ModuleNotFoundError("It needs: pip install extra."), "It needs: pip install extra."),
         (PermissionError(13, "Permission denied", "/run"), "Permission denied: /run."),
         (OSError(28, "No space left on device"), "No space left on device."),
     ],
@@ -84,6 +85,8 @@ def test_verbosity_shows_the_traceback(capsys: pytest.CaptureFixture[str]) -> No
 def test_an_error_of_the_program_is_not_hidden() -> None:
     with pytest.raises(ZeroDivisionError):
         _execute(error=ZeroDivisionError())
+    with pytest.raises(ModuleNotFoundError):
+        _execute(error=ModuleNotFoundError("No module named 'x'", name="x"))
 
 
 def test_commands_are_shown_as_they_were_typed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -65,7 +65,9 @@ def execute(
                 raise ValueError(f"Flag --{name} is nan; give it a number, or leave it out.")
         _import_tensorflow()
         return work(values)
-    except _EXPECTED as error:
+    except (*_EXPECTED, ModuleNotFoundError) as error:
+        if isinstance(error, ModuleNotFoundError) and error.name:
+            raise  # Python's own; one of ours says which extra is to be installed.
         if verbose:
             traceback.print_exc()
         print(f"Error: {_text(error)}", file=sys.stderr)
