@@ -213,7 +213,7 @@ def audit(
     Args:
         model: float or quantized; its weights are updated.
         loss: a function of (labels, logits) that returns a scalar.
-        optimizer: built for the model's trainable variables (``optimizer.build(...)``).
+        optimizer: built here for the model's trainable variables, if it is not yet.
         images: float32 [N, H, W, 3].
         labels: int32 [N, H, W].
         with_taps: whether to keep the integers and steps of W, A, E1, E2, G and U.
@@ -223,6 +223,8 @@ def audit(
         every product; ``ok`` says whether all promises were kept, ``problems`` names those that
         were not (none is raised), and ``to_json()`` gives everything as plain dicts and lists.
     """
+    if not optimizer.built:  # in the step, it would make variables, and the step be traced twice
+        optimizer.build(model.trainable_variables)
     try:
         return _audit(model, loss, optimizer, images, labels, with_taps)
     except tf.errors.InvalidArgumentError:

@@ -256,15 +256,15 @@ def read_graph(model: keras.Model) -> Graph:
 def _kind(operation: Any, arguments: Any) -> Kind:
     operation_type = type(operation)
     if operation_type in _registered:
-        kind = _registered[operation_type]
+        registered = _registered[operation_type]
         tensors = {id(tensor) for tensor in arguments.keras_tensors}
-        if kind != "float" and len(tensors) > 1:
+        if registered != "float" and len(tensors) > 1:
             raise ValueError(
-                f"{operation.name!r} ({operation_type.__name__}) is registered as {kind!r}, which "
-                f"acts on the integers of one tensor, and is called on {len(tensors)}, whose steps "
-                "differ; register it as 'float'."
+                f"{operation.name!r} ({operation_type.__name__}) is registered as {registered!r}, "
+                f"which acts on the integers of one tensor, and is called on {len(tensors)}, whose "
+                "steps differ; register it as 'float'."
             )
-        return kind
+        return registered
     kind = _KINDS.get(operation_type) or _kind_of_op(operation)
     if is_affine(operation):
         kind = "affine"
