@@ -14,6 +14,8 @@ from tfquantseg.cli import command
 def _define(values: flags.FlagValues, argv: list[str]) -> None:
     flags.DEFINE_integer("number", 3, "A number.", flag_values=values)
     flags.DEFINE_string("text", None, "A text.", flag_values=values)
+    flags.DEFINE_float("share", None, "A share.", flag_values=values)
+    flags.DEFINE_list("names", [], "Names.", flag_values=values)
 
 
 def _execute(*argv: str, error: Exception | None = None) -> int:
@@ -43,6 +45,8 @@ def test_help_shows_what_it_does_and_its_flags(capsys: pytest.CaptureFixture[str
         ("--number=x", "flag --number=x: invalid literal for int() with base 10: 'x'"),
         ("--nmuber=3", "Unknown command line flag 'nmuber'. Did you mean: number ?"),
         ("--text=", "Flag --text is empty; give it a value, or leave it out."),
+        ("--names=", "Flag --names is empty; give it a value, or leave it out."),
+        ("--share=nan", "Flag --share is nan; give it a number, or leave it out."),
         ("number", "Argument 'number' is not understood; flags start with '--'."),
     ],
 )
@@ -59,6 +63,7 @@ def test_a_mistyped_command_line_is_one_message(
         (ValueError("Mend it."), "Mend it."),
         (FileNotFoundError("There is no such run."), "There is no such run."),
         (FloatingPointError("Step 3 failed."), "Step 3 failed."),
+        (ModuleNotFoundError("It needs: pip install extra."), "It needs: pip install extra."),
         (PermissionError(13, "Permission denied", "/run"), "Permission denied: /run."),
         (OSError(28, "No space left on device"), "No space left on device."),
     ],
@@ -80,6 +85,8 @@ def test_verbosity_shows_the_traceback(capsys: pytest.CaptureFixture[str]) -> No
 def test_an_error_of_the_program_is_not_hidden() -> None:
     with pytest.raises(ZeroDivisionError):
         _execute(error=ZeroDivisionError())
+    with pytest.raises(ModuleNotFoundError):
+        _execute(error=ModuleNotFoundError("No module named 'x'", name="x"))
 
 
 def test_commands_are_shown_as_they_were_typed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -138,6 +138,8 @@ def test_weights_that_are_no_numbers_are_named(
     ("flags", "message"),
     [
         (["--variants=our"], "Did you mean 'ours'?"),
+        (["--rate=0"], "--rate is 0; give a number above 0, or leave it out"),
+        (["--rate=nan"], "Flag --rate is nan; give it a number"),
         (["--policy=FLOAT"], "which quantizes nothing; give one such as INTEGER"),
         (
             ["--policy=INTEGER k_W=16"],

@@ -100,6 +100,7 @@ def test_eight_bits_need_no_rules_and_a_run_in_integers_is_taken_as_float(
     run = short_run.trained_in(tmp_path / "integer", "INTEGER")
     capsys.readouterr()
     argv = ["sensitivity", f"--workdir={run}", *QUICK, "--objects=W,G", "--layers=stem|logits"]
+    argv.append("--policy=INTEGER E_scale=per_vector")  # no fewer bits than INTEGER's own
     asked = ["--rise=0.5", "--lost=0.5"]  # of four layers' objects, at 8 bits
     assert sensitivity.main([*argv, *asked]) == 0
     printed = capsys.readouterr().out

@@ -121,6 +121,7 @@ def test_a_shared_convolution_is_two_operations() -> None:
     [
         (lambda: every_operation.float_model(), "computes in float32: there are no integers"),
         (lambda: _small(seen=False), "has no scale: the model was not trained"),
+        (lambda: None, r"must be a keras\.Model, received a NoneType"),
         (lambda: _small(policy="PAPER_FCN"), r"PAPER_FCN keeps some activations off .*A_at=conv_"),
         (
             lambda: _small(L.Softmax(axis=1), L.Conv2D(2, 1)),
@@ -187,6 +188,24 @@ def test_a_registered_layer_trains_and_is_named_by_freeze() -> None:
     with pytest.raises(
         ValueError, match=r"'shuffle' \(PixelShuffle\) is registered: .* an int8 file has no opera"
     ):
+        freeze(model, 8, 8)
+
+
+@keras.saving.register_keras_serializable("tests")
+class Doubled(L.ReLU):
+    """It computes something else than the layer of which it is a subclass."""
+
+    def call(self, x):
+        return 2.0 * super().call(x)
+
+
+def test_a_layer_of_ones_own_is_not_written_as_what_it_is_a_subclass_of(monkeypatch) -> None:
+    register(Doubled, "float")
+    model = _small(Doubled(name="doubled"), L.Conv2D(2, 1))
+    with pytest.raises(ValueError, match=r"'doubled' \(Doubled\) is registered: .* an int8 file"):
+        freeze(model, 8, 8)
+    monkeypatch.delitem(graph._registered, Doubled)  # as in a process that has loaded the model
+    with pytest.raises(ValueError, match=r"'doubled' \(Doubled\) is a layer of your own; an int8"):
         freeze(model, 8, 8)
 
 

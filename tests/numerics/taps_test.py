@@ -34,6 +34,14 @@ def test_a_graph_without_taps_has_no_roundings():
     assert tapped_roundings(_traced(lambda x: tap(Scaled(8).encode(x), "conv1", "A"))) == []
 
 
+def test_a_layers_name_may_begin_with_an_underscore():
+    def at_the_outermost(x):
+        return tap_rounding(x, Scaled(8).encode(x), "_conv", "E2").product()
+
+    graph = _traced(at_the_outermost)
+    assert [owner for owner, *_ in tapped_roundings(graph)] == ["_conv"]
+
+
 def test_a_tapped_pair_keeps_its_values():
     pair = Quantized(tf.constant([1.0, -2.0]), tf.constant(0.5))
     for same in (tap(pair, "conv1", "W"), tap_rounding(pair.product(), pair, "conv1", "E2")):

@@ -12,6 +12,11 @@ from tfquantseg.transform import flatten, register
 from tfquantseg.transform.graph import Graph, read_graph
 
 
+def leaky_relu(x):
+    """Called as Keras's own, whose slope is another one."""
+    return ops.leaky_relu(x, 0.01)
+
+
 def graph_of(body, **options) -> Graph:
     x = image(**options)
     return read_graph(flatten(keras.Model(x, body(x), name="net")))
@@ -140,6 +145,26 @@ REFUSED = {
     ),
     "capped": (lambda x: layers.ReLU(max_value=1, name="r")(x), r"'r' \(ReLU\): only ReLU"),
     "threshold": (lambda x: layers.ReLU(threshold=1, name="r")(x), r"'r' \(ReLU\): only ReLU"),
+    "a function of one's own": (  # which computes something else
+        lambda x: conv(x, "c", activation=leaky_relu),
+        r"'c': activation 'tests\..*\.leaky_relu' is not planned; it is not Keras's 'leaky_relu'",
+    ),
+    "a layer's function of one's own": (
+        lambda x: layers.Activation(leaky_relu, name="a")(x),
+        r"'a': activation 'tests\..*\.leaky_relu' is not planned",
+    ),
+    "gelu by its approximation": (
+        lambda x: conv(x, "c", activation=ops.gelu),
+        r"'c': activation 'keras\.src\.ops\.nn\.gelu' is not planned; it is not Keras's 'gelu'",
+    ),
+    "too many dimensions": (
+        lambda x: layers.Dense(2, name="d")(layers.Reshape((2, -1, 4, 4))(x)),
+        r"'d' \(Dense\): it reads a tensor of shape \(None, 2, 32, 4, 4\); planned are \[N, C\]",
+    ),
+    "a constant that is none": (
+        lambda x: layers.Rescaling(float("nan"), name="r")(x),
+        r"'r' \(Rescaling\): its constants hold NaN or infinity",
+    ),
     "channels first": (
         lambda x: layers.Conv2D(2, 3, data_format="channels_first", name="c")(x),
         r"'c' \(Conv2D\): data_format is 'channels_first'; use 'channels_last'",
@@ -188,3 +213,26 @@ def test_a_registered_layer_is_known_and_a_subclass_of_a_known_one_is_not() -> N
 def test_only_three_kinds_can_be_registered() -> None:
     with pytest.raises(ValueError, match="must be select, average or float, received 'conv'"):
         register(Wave, "conv")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("what", ["Wave", None, layers.ReLU(), dict, lambda x: x])
+def test_only_classes_of_layers_and_ops_can_be_registered(what) -> None:
+    with pytest.raises(ValueError, match=r"takes a class of layers, .*type\(layer\)"):
+        register(what, "float")
+
+
+def test_what_has_a_plan_is_not_registered() -> None:
+    with pytest.raises(ValueError, match=r"Conv2D has a plan already.* the policy FLOAT"):
+        register(layers.Conv2D, "float")
+
+
+def test_integers_of_two_steps_are_not_moved_as_one() -> None:
+    class Larger(layers.Layer):
+        def call(self, x, y):
+            return ops.maximum(x, y)
+
+    register(Larger, "select")
+    with pytest.raises(ValueError, match=r"'l' \(Larger\) is registered as 'select'.*as 'float'"):
+        graph_of(lambda x: Larger(name="l")(x, layers.Rescaling(2.0)(x)))
+    register(Larger, "float")
+    assert kinds(graph_of(lambda x: Larger(name="l")(x, layers.Rescaling(2.0)(x))))["l"] == "float"

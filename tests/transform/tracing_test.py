@@ -123,6 +123,33 @@ def test_a_call_that_reads_values_is_refused() -> None:
         flatten(model)
 
 
+def test_a_call_that_reads_values_from_the_first_is_not_said_to_be_missing() -> None:
+    class Conditional(Encoder):
+        """It looks at the values of a tensor when it is called first, too."""
+
+        def call(self, x: Any, training: bool = False) -> Any:
+            y = super().call(x, training=training)
+            return y if tf.reduce_mean(y) > 0 else x
+
+    model = Conditional(name="conditional")
+    model(tf.ones([1, 8, 8, 3]))
+    with pytest.raises(ValueError, match=r"'conditional' .*can't be traced: Keras kept no shapes"):
+        flatten(model)
+
+
+def test_what_a_call_returns_beside_tensors_is_named() -> None:
+    class Optional(Encoder):
+        """It has an output that is not there."""
+
+        def call(self, x: Any, training: bool = False) -> Any:
+            return {"logits": super().call(x, training=training), "features": None}
+
+    model = Optional(name="optional")
+    model(tf.ones([1, 8, 8, 3]))
+    with pytest.raises(ValueError, match=r"'optional' \(Optional\) returns None beside tensors"):
+        flatten(model)
+
+
 def test_a_call_that_does_something_else_while_training_is_refused() -> None:
     class Cut(Encoder):
         """It cuts its output off while it trains."""

@@ -17,6 +17,7 @@ import tensorflow as tf
 from tfquantseg import kernels
 from tfquantseg.layers import QuantConv2D, QuantConv2DTranspose, QuantDepthwiseConv2D
 from tfquantseg.numerics import PRODUCTS
+from tfquantseg.numerics.taps import POINT
 
 FLOAT_BITS = 32
 
@@ -44,9 +45,9 @@ Zeros, clipped: share of the values that are 0, and that lie on the last integer
 where clipping would show.
 A product has a line for each kernel: two where the layer is called twice, or where its error is two
 integers of few bits each (E_grid="flag")."""
-_SCOPE = re.compile(rf"(?:^|/)([^/]+)/({'|'.join(PRODUCTS)})(?:_\d+)?/[^/]+$")
+_SCOPE = re.compile(rf"(?:^|/){POINT}([^/]+)/({'|'.join(PRODUCTS)})(?:_\d+)?/[^/]+$")
 _TAP = re.compile(
-    r"(?:^|/)([^/]+(?:/(?:kernel|bias|gamma|beta))?)"
+    rf"(?:^|/){POINT}([^/]+(?:/(?:kernel|bias|gamma|beta))?)"
     r"/(A|W|E1|E2|E1_times_W_step|E2_times_W_step|G|U)(?:_\d+)?/(integers|step)$"
 )
 
@@ -212,7 +213,7 @@ def audit(
     Args:
         model: float or quantized; its weights are updated.
         loss: a function of (labels, logits) that returns a scalar.
-        optimizer: built for the model's trainable variables (``optimizer.build(...)``).
+        optimizer: built here for the model's trainable variables, if it is not yet.
         images: float32 [N, H, W, 3].
         labels: int32 [N, H, W].
         with_taps: whether to keep the integers and steps of W, A, E1, E2, G and U.
@@ -222,6 +223,8 @@ def audit(
         every product; ``ok`` says whether all promises were kept, ``problems`` names those that
         were not (none is raised), and ``to_json()`` gives everything as plain dicts and lists.
     """
+    if not optimizer.built:  # in the step, it would make variables, and the step be traced twice
+        optimizer.build(model.trainable_variables)
     try:
         return _audit(model, loss, optimizer, images, labels, with_taps)
     except tf.errors.InvalidArgumentError:

@@ -7,6 +7,7 @@ Exit codes: 0 done; 2 an error, whose message says how to mend it; 128 + n stopp
 from __future__ import annotations
 
 import importlib
+import math
 import os
 import sys
 import tempfile
@@ -57,11 +58,16 @@ def execute(
         if rest:
             raise ValueError(f"Argument {rest[0]!r} is not understood; flags start with '--'.")
         for name in values:
-            if values[name].value == "":
+            value = values[name].value
+            if value == "" or (value == [] and values[name].present):
                 raise ValueError(f"Flag --{name} is empty; give it a value, or leave it out.")
+            if isinstance(value, float) and math.isnan(value):
+                raise ValueError(f"Flag --{name} is nan; give it a number, or leave it out.")
         _import_tensorflow()
         return work(values)
-    except _EXPECTED as error:
+    except (*_EXPECTED, ModuleNotFoundError) as error:
+        if isinstance(error, ModuleNotFoundError) and error.name:
+            raise  # Python's own; one of ours says which extra is to be installed.
         if verbose:
             traceback.print_exc()
         print(f"Error: {_text(error)}", file=sys.stderr)

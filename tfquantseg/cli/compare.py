@@ -28,6 +28,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import shlex
 import sys
 from collections.abc import Callable, Sequence
@@ -113,6 +114,8 @@ def _compare(values: flags.FlagValues) -> int:
     from tfquantseg.benchmark import comparison, contestants, machine, suite, worker
     from tfquantseg.training import parts, whole
 
+    if values.rate is not None and not 0 < values.rate < math.inf:
+        raise ValueError(f"--rate is {values.rate:g}; give a number above 0, or leave it out.")
     names = suite.chosen("variant", values.variants, contestants.TITLES)
     python = Path(values.peers_python).absolute() if values.peers_python else None
     names, left_out = worker.available(names, contestants.BASE, contestants.OF_PEERS, python)
@@ -259,7 +262,7 @@ def _options(values: flags.FlagValues, subject: Subject) -> Options:
 
     return Options(
         steps=values.steps,
-        learning_rate=values.rate or last_learning_rate(subject.config),
+        learning_rate=(last_learning_rate(subject.config) if values.rate is None else values.rate),
         calibration=values.calibration,
         images=values.images,
         policy=values.policy,

@@ -76,7 +76,7 @@ def _define(values: flags.FlagValues, argv: list[str]) -> None:
     flags.DEFINE_string(
         "better",
         None,
-        "Whose bits a lifted layer gets. Default: INTEGER, or FLOAT where INTEGER is measured.",
+        "Whose bits a lifted layer gets. Default: INTEGER, or FLOAT where no fewer are measured.",
         flag_values=values,
     )
     flags.DEFINE_string(
@@ -208,6 +208,7 @@ def _policies(values: flags.FlagValues) -> tuple[Policy, Policy]:
     Raises:
         ValueError: one is not known, or the first quantizes nothing.
     """
+    from tfquantseg.analysis.sensitivity import LETTERS
     from tfquantseg.policy import preset
 
     base = preset(values.policy)
@@ -216,8 +217,10 @@ def _policies(values: flags.FlagValues) -> tuple[Policy, Policy]:
             f"--policy is {values.policy!r}, which quantizes nothing; give what is to be measured, "
             "such as INTEGER."
         )
-    default = "FLOAT" if base == preset("INTEGER") else "INTEGER"
-    return base, preset(values.better or default)
+    integer = preset("INTEGER")
+    bits = [(getattr(base, f"k_{one}"), getattr(integer, f"k_{one}")) for one in LETTERS]
+    coarser = any(here is not None and here < there for here, there in bits)
+    return base, preset(values.better or ("INTEGER" if coarser else "FLOAT"))
 
 
 def _check_free(path: Path, values: flags.FlagValues) -> None:

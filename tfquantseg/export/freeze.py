@@ -63,6 +63,8 @@ def freeze(model: keras.Model, height: int, width: int) -> Network:
             f"height and width are {height!r} and {width!r}; a file is of one size: give two "
             "numbers of pixels, also for a model that takes images of any."
         )
+    if not isinstance(model, keras.Model):
+        raise ValueError(f"model must be a keras.Model, received a {type(model).__name__}.")
     if not any(isinstance(layer, QuantEdge) for layer in model.layers):
         raise ValueError(
             f"model {model.name!r} computes in float32: there are no integers to write. Train it "
@@ -143,6 +145,9 @@ class Freezer:
             return self._edge(operation, values)
         if isinstance(operation, QuantDropout):
             return tuple(values)
+        if not type(operation).__module__.startswith(("keras.", "tfquantseg.")):
+            # Also a subclass of what has a form: what it computes is not known.
+            raise no_form(operation, "is a layer of your own")
         if is_affine(operation):
             return (fold_functions.affine(operation, values[0]),)
         for types, handle in _HANDLERS:
@@ -183,15 +188,17 @@ class Freezer:
             raise ValueError(
                 f"{edge.name!r}: policy {policy.name} keeps some activations off 8-bit grids "
                 f"(k_A={policy.k_A}, A_grid={policy.A_grid}, A_at={policy.A_at}), and an int8 file "
-                "holds no other; train with INTEGER, or a policy with A_at='every_tensor'."
+                "holds no other; train with INTEGER, or a policy with k_A=8, A_grid='scaled' and "
+                "A_at='every_tensor'."
             )
         if edge.fixed_step is not None:
             return float(np.float32(edge.fixed_step))
         scale = float(edge.running_scale.numpy())
         if not scale > 0:
             raise ValueError(
-                f"{edge.name!r} has no scale: the model was not trained, or trained elsewhere. "
-                "Train it, or give it the images of a few training steps."
+                f"{edge.name!r} has no scale: the model was not trained, or trained elsewhere, or "
+                "all that this tensor ever held was 0. Train it, or give it the images of a few "
+                "training steps; leave a layer that makes nothing but 0 out."
             )
         grid = policy.A(non_negative=edge.non_negative)
         assert grid is not None

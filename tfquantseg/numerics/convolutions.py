@@ -43,7 +43,7 @@ from tfquantseg.numerics.activations import Activation, passes
 from tfquantseg.numerics.errors import EncodedError, as_forward, encode_error_pair, masked
 from tfquantseg.numerics.grids import Per, Quantized, Scaled
 from tfquantseg.numerics.products import Geometry, Kind, products
-from tfquantseg.numerics.taps import tap, tap_rounding
+from tfquantseg.numerics.taps import scope, tap, tap_rounding
 
 PRODUCTS = ("forward", "input_gradient", "weight_gradient")
 
@@ -167,7 +167,7 @@ class Convolution:
             s_out = tf.reshape(s_w, [outputs] if per_channel else [])
             (kept_a, one_a), (kept_w, one_w) = forward.operand(n_a), forward.operand(n_w)
             s_a, s_out = s_a * one_a, s_out * one_w
-            with tf.name_scope(f"{self.name}/forward"):
+            with scope(self.name, "forward"):
                 out = forward.output(
                     kept_a, kept_w, s_a * s_out, bias, self.activation, output_size
                 )
@@ -188,7 +188,7 @@ class Convolution:
                 s_in, s_in_outside = (
                     (tf.constant(1.0), s_in) if s_in.shape.rank == 4 else (s_in, None)
                 )
-                with tf.name_scope(f"{self.name}/input_gradient"):
+                with scope(self.name, "input_gradient"):
                     to_input = _total(
                         backward.input_gradient(kept_a, kept_w, part, s_in * times)
                         for part, times in self._parts(n_e_in, backward.dtype)
@@ -199,7 +199,7 @@ class Convolution:
                 s_e, s_e_of_kernel = e.step, None
                 if e.step.shape.rank:
                     s_e, s_e_of_kernel = tf.constant(1.0), self._along_outputs(e.step, n_w.shape)
-                with tf.name_scope(f"{self.name}/weight_gradient"):
+                with scope(self.name, "weight_gradient"):
                     to_weight = _total(
                         backward.weight_gradient(kept_a, kept_w, part, s_a * s_e * times)
                         for part, times in self._parts(e.integers, backward.dtype)

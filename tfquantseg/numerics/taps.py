@@ -1,12 +1,30 @@
 """Taps: names in the graph under which audit and monitors find pairs. They compute nothing."""
 
 import re
+from contextlib import AbstractContextManager
 
 import tensorflow as tf
 
 from tfquantseg.numerics.grids import Quantized
 
-_ROUNDING = re.compile(r"(?:^|/)([^/]+)/(A|E1|E2)/rounding(?:_\d+)?/(value|integers)$")
+POINT = r"(?:\.(?=[^A-Za-z0-9.]))?"
+"""A regular expression of what `scope` puts in front of a layer's name, if anything."""
+
+_ROUNDING = re.compile(rf"(?:^|/){POINT}([^/]+)/(A|E1|E2)/rounding(?:_\d+)?/(value|integers)$")
+
+
+def scope(owner: str, below: str) -> AbstractContextManager[str]:
+    """Returns the scope owner/below of names in a graph.
+
+    TensorFlow lets no outermost name begin with "_", which Keras accepts of a layer; there the
+    scope begins with a point.
+
+    Args:
+        owner: the layer's name or the variable's path.
+        below: what follows it.
+    """
+    point = "" if re.match("[A-Za-z0-9.]", owner) else "."
+    return tf.name_scope(f"{point}{owner}/{below}")
 
 
 def tap(pair: Quantized, owner: str, letter: str) -> Quantized:
@@ -20,7 +38,7 @@ def tap(pair: Quantized, owner: str, letter: str) -> Quantized:
     Returns:
         The same values; inside a graph the two tensors carry the names.
     """
-    with tf.name_scope(f"{owner}/{letter}"):
+    with scope(owner, letter):
         return Quantized(
             tf.identity(pair.integers, name="integers"), tf.identity(pair.step, name="step")
         )
@@ -38,7 +56,7 @@ def tap_rounding(value: tf.Tensor, pair: Quantized, owner: str, letter: str) -> 
     Returns:
         The same pair; inside a graph owner/letter/rounding/value and .../integers are names.
     """
-    with tf.name_scope(f"{owner}/{letter}/rounding"):
+    with scope(owner, f"{letter}/rounding"):
         tf.identity(value, name="value")  # Runs only where somebody reads it.
         return Quantized(tf.identity(pair.integers, name="integers"), pair.step)
 

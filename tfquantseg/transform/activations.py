@@ -38,8 +38,17 @@ _OPS = {
 
 
 def function_name(activation: Any) -> str:
-    """Returns the name of an activation function, or of the type of an object that is one."""
-    return str(getattr(activation, "__name__", type(activation).__name__))
+    """Returns the name of an activation function, or of the type of an object that is one.
+
+    Its module's name stands in front where a user's own function is called as one of Keras's, which
+    may compute something else; `keras.ops.gelu`, not asked otherwise, is gelu by its approximation.
+    """
+    name = str(getattr(activation, "__name__", type(activation).__name__))
+    module = str(getattr(activation, "__module__", ""))
+    approximates = module.startswith("keras.src.ops.") and name == "gelu"
+    if module.startswith(("keras.", "tensorflow.")) and not approximates:
+        return name
+    return f"{module}.{name}"
 
 
 def is_split(activation: Any) -> bool:

@@ -5,9 +5,10 @@ import dataclasses
 from typing import Any, Literal
 
 import keras
+import numpy as np
 from keras import tree
 
-from tfquantseg.layers import Affine, is_affine
+from tfquantseg.layers import Affine, factor_and_offset, is_affine
 from tfquantseg.models.broadcast import BroadcastLike
 from tfquantseg.names import did_you_mean
 from tfquantseg.transform.activations import FUSED, LOOKED_UP, function_name
@@ -98,8 +99,18 @@ def register(operation: type, kind: Kind) -> None:
             "float" to compute it in float32 between two edges.
 
     Raises:
-        ValueError: another kind.
+        ValueError: another kind; what is no class of layers or ops, or has a plan already.
     """
+    if not (isinstance(operation, type) and issubclass(operation, keras.Operation)):
+        raise ValueError(
+            "register takes a class of layers, or of keras.ops operations, received "
+            f"{operation!r}; give the class itself, such as type(layer)."
+        )
+    if operation in _KINDS or operation is keras.Model:
+        raise ValueError(
+            f"{operation.__name__} has a plan already. To leave single layers in float32 give a "
+            "rule of their names the policy FLOAT; to do otherwise, register a subclass."
+        )
     if kind not in ("select", "average", "float"):
         raise ValueError(f"kind must be select, average or float, received {kind!r}.")
     _registered[operation] = kind
@@ -245,7 +256,15 @@ def read_graph(model: keras.Model) -> Graph:
 def _kind(operation: Any, arguments: Any) -> Kind:
     operation_type = type(operation)
     if operation_type in _registered:
-        return _registered[operation_type]
+        registered = _registered[operation_type]
+        tensors = {id(tensor) for tensor in arguments.keras_tensors}
+        if registered != "float" and len(tensors) > 1:
+            raise ValueError(
+                f"{operation.name!r} ({operation_type.__name__}) is registered as {registered!r}, "
+                f"which acts on the integers of one tensor, and is called on {len(tensors)}, whose "
+                "steps differ; register it as 'float'."
+            )
+        return registered
     kind = _KINDS.get(operation_type) or _kind_of_op(operation)
     if is_affine(operation):
         kind = "affine"
@@ -304,6 +323,13 @@ def _check(operation: Any, kind: Kind, arguments: Any) -> Kind:
             problem = f"data_format is {operation.data_format!r}; use 'channels_last'"
         elif getattr(operation, "output_padding", None) is not None:
             problem = "output_padding is set; use padding='same' or 'valid' without it"
+        elif len(arguments.keras_tensors[0].shape) > 4:  # only a Dense takes such
+            problem = (
+                f"it reads a tensor of shape {arguments.keras_tensors[0].shape}; planned are "
+                "[N, C], [N, L, C] and [N, H, W, C], which a Reshape in front makes of it"
+            )
+    elif kind == "affine" and not all(np.isfinite(c).all() for c in factor_and_offset(operation)):
+        problem = "its constants hold NaN or infinity"
     elif getattr(operation, "interpolation", "nearest") not in ("nearest", "bilinear"):
         problem = f"interpolation is {operation.interpolation!r}; use 'nearest' or 'bilinear'"
     elif getattr(operation, "fill_value", 0) or _pads_with_value(operation, arguments):
@@ -346,8 +372,10 @@ def _activation(operation: Any, kind: Kind) -> str:
     accepted = FUSED + ((*LOOKED_UP, "hard_sigmoid") if kind == "activation" else ())
     if name not in accepted:
         known = (*FUSED, *LOOKED_UP, "hard_sigmoid", "hard_silu", "silu", "leaky_relu")
+        alike = name.rpartition(".")[2]
+        other = f"; it is not Keras's {alike!r}, whose name would do" if alike in known else ""
         raise ValueError(
-            f"{operation.name!r}: activation {name!r} is not planned; use one of "
+            f"{operation.name!r}: activation {name!r} is not planned{other}; use one of "
             f"{', '.join(known)}{instead_of_activation(name)}."
         )
     return name

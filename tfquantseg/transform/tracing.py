@@ -53,6 +53,12 @@ def trace_model(model: keras.Model) -> Any:
             f"model {model.name!r} ({type(model).__name__}) has no functional graph, and its call "
             f"can't be traced with one structure of symbolic tensors: {error}. {_CURE}"
         ) from error
+    for output in tree.flatten(outputs):
+        if not isinstance(output, keras.KerasTensor):
+            raise ValueError(
+                f"model {model.name!r} ({type(model).__name__}) returns {output!r} beside tensors; "
+                "return tensors alone."
+            )
     _check_alike(model, tree.flatten(inputs), outputs, in_training)
     return keras.Model(inputs, outputs, name=model.name)
 
@@ -128,7 +134,12 @@ def _input_like(tensor: Any) -> Any:
 
 def _inputs_as_built(model: keras.Model) -> Any:
     shapes = (model.get_build_config() or {}).get("input_shape")
-    if not model.built or shapes is None:
+    if model.built and shapes is None:
+        raise ValueError(
+            f"model {model.name!r} ({type(model).__name__}) has no functional graph, and its call "
+            f"can't be traced: Keras kept no shapes of its inputs when it was called. {_CURE}"
+        )
+    if shapes is None:
         raise ValueError(
             f"model {model.name!r} ({type(model).__name__}) has no functional graph, and was never "
             "called: the shapes of its inputs are not known. Call it on a batch of images first, "
