@@ -179,6 +179,12 @@ def test_masters_are_clipped_at_each_channels_limit():
     assert optimizer.monitors()["kernel"]["at_limit"] == 5 / 6
 
 
+def test_nothing_trainable_is_no_error():
+    optimizer = IntegerSGD(0.5)
+    optimizer.apply([], [])
+    assert optimizer.monitors() == {}
+
+
 # Monitors.
 
 

@@ -188,6 +188,8 @@ class IntegerSGD(keras.optimizers.Optimizer):
             grads: one gradient a variable, in the variables' order; None is skipped by Keras.
             trainable_variables: the variables, needed only before the optimizer is built.
         """
+        if len(grads) == 0:
+            return  # Nothing is trainable.
         if not self.built and trainable_variables is not None:
             self.build(list(trainable_variables))
         finite = [tf.constant(True) if g is None else is_finite(g) for g in grads]
