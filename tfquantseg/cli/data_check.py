@@ -92,7 +92,8 @@ def _check(values: flags.FlagValues) -> int:
     if problem is None:
         print(f"  {command.command_line('train')} {recipes.arguments(values)}")
         return 0
-    if config.data.name == "folder":
+    told = "".join([problem, *(text for found in surveys for text in found.unreadable)])
+    if config.data.name == "folder" and "index-masks" in told:  # Else no mask's colours are wrong.
         print("  (once mended; masks in colours, or white on black, by the first of these)")
         print("\n".join(f"  {line}" for line in _index_masks(config)))
     print(f"  {command.command_line('data')} check {recipes.arguments(values)}")
