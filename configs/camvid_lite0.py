@@ -8,7 +8,7 @@ rate.
     export TFQUANTSEG_DATA=FOLDER   # which holds CamVid/
     ./bazelw run //tools:train -- --config=configs/camvid_lite0.py --workdir=lite0-INTEGER
     ./bazelw run //tools:train -- --config=configs/camvid_lite0.py --config.policy=FLOAT \
-        --config.rules='()' --workdir=lite0-FLOAT
+        --workdir=lite0-FLOAT
     ./bazelw run //tools:convert -- --workdir=lite0-INTEGER
 
 Time: 9 minutes on 2 cores with AVX-512 VNNI, 10 by FLOAT. docs/results/lite0.md has the scores.
@@ -22,8 +22,7 @@ def get_config() -> ConfigDict:
     config = ConfigDict()
 
     config.policy = "INTEGER E_scale=per_vector"  # FLOAT; INTEGER alone: docs/design/ideas.md
-    # The one layer without batch norm behind it: its weights grow to several times their first.
-    config.rules = (("logits", "INTEGER E_scale=per_vector W_limit=1.0"),)
+    config.rules = ()
 
     config.model = ConfigDict()
     config.model.name = "efficientnet_lite0"
