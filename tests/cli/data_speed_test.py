@@ -49,7 +49,8 @@ def test_beside_a_step(capsys: pytest.CaptureFixture[str]) -> None:
     ("argv", "message"),
     [
         (("--seconds=0",), "flag --seconds=0"),
-        (("--seconds=nan",), "--seconds=nan is not accepted; give a number of seconds."),
+        (("--seconds=inf",), "--seconds=inf is not accepted; give a number of seconds."),
+        (("--seconds=nan",), "Flag --seconds is nan; give it a number"),
         (("--json=none/a.json",), "There is no such folder to write to: none."),
         (("--config.data.name=digit",), "Unknown data set 'digit'"),
     ],
