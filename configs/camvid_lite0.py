@@ -11,7 +11,7 @@ rate.
         --workdir=lite0-FLOAT
     ./bazelw run //tools:convert -- --workdir=lite0-INTEGER
 
-Time: 9 minutes on 2 cores with AVX-512 VNNI, 10 by FLOAT. docs/results/lite0.md has the scores.
+Time: about 9 minutes on 2 cores with AVX-512 VNNI, by FLOAT too. docs/results/lite0.md has scores.
 """
 
 from ml_collections import ConfigDict
