@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -11,6 +12,8 @@ from tfquantseg.analysis.plot import COLOURS, Panel, Series, image, panels
 from tfquantseg.policy import preset
 from tfquantseg.sweep.summary import Mean
 from tfquantseg.sweep.table import FINISHED, Row
+
+_NEAR = 4  # points of mIoU below the best that are shown enlarged
 
 
 def bits(rows: Mapping[str, Row]) -> Figure:
@@ -71,7 +74,16 @@ def bits(rows: Mapping[str, Row]) -> Figure:
         series=tuple(series),
         levels=tuple(dict(levels).items()),
     )
-    picture = image(panels("mIoU against k_U", [panel], notes=notes))
+    best = max(max(one.y, default=0.0) for one in series)
+    near = dataclasses.replace(
+        panel,
+        title=f"The same, the upper {_NEAR} points",
+        y_range=(best - _NEAR, best + _NEAR / 4),
+        # Names and values are in the first; here they would hide points.
+        series=tuple(dataclasses.replace(one, name="") for one in series),
+        levels=tuple((place, "") for place in dict(levels)),
+    )
+    picture = image(panels("mIoU against k_U", [panel, near], notes=notes))
     columns = ("configuration", "k_U", "miou", "standard_error", "runs", "diverged")
     return Figure("bits", picture, columns, tuple(numbers))
 

@@ -262,4 +262,13 @@ def _mark(
     for place, text in levels:
         axes.axhline(place, color=_FAINT, linestyle=":")
         along = axes.get_yaxis_transform()
-        axes.text(0.99, place, text, transform=along, ha="right", va="bottom", fontsize=_SMALL)
+        axes.annotate(
+            text,
+            (0.99, place),
+            xycoords=along,
+            xytext=(0, -6),  # below the points of a curve that lies on the line
+            textcoords="offset points",
+            ha="right",
+            va="top",
+            fontsize=_SMALL,
+        )

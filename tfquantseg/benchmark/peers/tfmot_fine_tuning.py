@@ -131,6 +131,7 @@ class FineTuning:
             tf_keras_networks.build(self._folder, 1, size)
         )
         model.set_weights(self._quantized.get_weights())
+        wake_channels(model)
         graph = tf.function(lambda image: model(image, training=False))
         signature = tf.TensorSpec((1, *size, 3), tf.float32)
         traced = graph.get_concrete_function(signature)
@@ -170,10 +171,42 @@ def begin_ranges(quantized: Any, float_model: Any, images: Any) -> None:
     for layer in quantized.layers:
         name = layer.name.removeprefix(_WRAPPED)
         name = image_name if name.startswith("quantize_layer") else name
-        for variable in layer.weights:
-            kind, _, end = variable.name.split("/")[-1].split(":")[0].rpartition("_")
+        for variable_name, variable in weights_by_name(layer).items():
+            kind, _, end = variable_name.rpartition("_")
             if kind.startswith(_RANGES) and end in ("min", "max"):
                 variable.assign((low if end == "min" else high)[name])
+
+
+def wake_channels(quantized: Any) -> None:
+    """Writes channels that are switched off so that TensorFlow's converter can take them.
+
+    Pretrained networks have channels whose kernel is all zero, with a gamma of 0 and a beta that is
+    not. The converter folds gamma into the kernel and its step; a step of 0 holds no bias, and it
+    leaves the whole convolution in float32. With gamma and variance 1, a mean of 0 and the range of
+    the widest channel for its zeros, such a channel gives beta as before.
+
+    Args:
+        quantized: what tfmot made of the network, trained.
+    """
+    for layer in quantized.layers:
+        norm = weights_by_name(layer)
+        if "gamma" not in norm:
+            continue
+        before = weights_by_name(layer.inbound_nodes[0].inbound_layers)
+        for name in {"kernel", "depthwise_kernel"} & before.keys():
+            columns = tf.reshape(before[name], (-1, norm["gamma"].shape[0]))
+            off = (norm["gamma"] == 0) & tf.reduce_all(columns == 0, axis=0)
+            for one, value in (("gamma", 1.0), ("moving_mean", 0.0), ("moving_variance", 1.0)):
+                norm[one].assign(tf.where(off, value, norm[one]))
+            low, high = before[f"{name}_min"], before[f"{name}_max"]
+            empty = low == high
+            low.assign(tf.where(empty, tf.reduce_min(low), low))
+            high.assign(tf.where(empty, tf.reduce_max(high), high))
+
+
+def weights_by_name(layer: Any) -> dict[str, Any]:
+    """Returns a layer's weights by the last part of their names."""
+    return {variable.name.split("/")[-1].split(":")[0]: variable for variable in layer.weights}
 
 
 if __name__ == "__main__":
