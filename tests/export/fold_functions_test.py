@@ -9,7 +9,7 @@ import pytest
 from tests.export import gated_networks
 from tests.export.gated_networks import NETWORKS, SIZE
 from tfquantseg import IntegerSGD, preset, quantize
-from tfquantseg.analysis.audit import Audit, audit
+from tfquantseg.analysis import Audit, audit
 from tfquantseg.export import certify, draft, freeze, graph_of, preflight, write_tflite
 from tfquantseg.export.endings import at_stride, with_argmax
 from tfquantseg.export.functions import UNIT_STEP

@@ -110,7 +110,7 @@ def _edges(body) -> dict[str, tuple[float | None, bool]]:
     return {
         found.graph.producer(edge.roots[0].tensor).label: (
             edge.fixed_scale,
-            not found.A(edge).signed,
+            not edge.A().signed,
         )
         for edge in found.edges
     }
@@ -150,7 +150,7 @@ def test_gates_tie_to_each_other_and_to_nothing_else() -> None:
     }
     assert names["tanh_A"] == {"tanh"} and {"one", "two"} <= set.union(*names.values())
     (tied,) = [edge for edge in found.edges if len(edge.roots) == 2 and edge.fixed_scale]
-    assert not found.A(tied).signed
+    assert not tied.A().signed
 
 
 def test_an_unsigned_policy_sees_what_gates_and_constants_keep() -> None:
@@ -162,7 +162,7 @@ def test_an_unsigned_policy_sees_what_gates_and_constants_keep() -> None:
         return layers.Rescaling(-1.0, name="turned")(conv(x, "e", activation="relu"))
 
     found = plan(network(body, channels=4), INTEGER.changed("A_sign=unsigned_after_relu"))
-    unsigned = {edge.name: not found.A(edge).signed for edge in found.edges}
+    unsigned = {edge.name: not edge.A().signed for edge in found.edges}
     assert unsigned == {
         "image_A": False,
         "c_A": True,

@@ -8,7 +8,10 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from tfquantseg.policy import INTEGER
+from tfquantseg.policy import INTEGER, Policy, Rules
+from tfquantseg.transform import flatten
+from tfquantseg.transform.graph import read_graph
+from tfquantseg.transform.ruled import RuledGraph
 
 SIZE = 16
 FINE = dataclasses.replace(
@@ -83,6 +86,11 @@ def network(body: Callable[[Any], Any], name: str | None = None, **options: Any)
     keras.utils.set_random_seed(0)
     x = image(**options)
     return with_statistics(keras.Model(x, body(x), name=name or body.__name__))
+
+
+def ruled(body: Callable[[Any], Any], rules: Policy | Rules = INTEGER) -> RuledGraph:
+    """The flat graph of a network under rules."""
+    return RuledGraph.of(read_graph(flatten(network(body, "net"))), Rules.of(rules))
 
 
 # Bodies of networks.

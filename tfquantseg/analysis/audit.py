@@ -5,9 +5,8 @@ it. What its two operands hold is then computed from those very tensors. Nothing
 layers but what they promise; so a layer that multiplied anything else would be seen.
 """
 
-import dataclasses
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -15,11 +14,10 @@ import numpy as np
 import tensorflow as tf
 
 from tfquantseg import kernels
-from tfquantseg.layers import QuantConv2D, QuantConv2DTranspose, QuantDepthwiseConv2D
+from tfquantseg.analysis.audit_report import Audit, Operand, Product, problems
+from tfquantseg.analysis.promises import FLOAT_BITS, NOTHING, Promise, letters_of, promises_of
 from tfquantseg.numerics import PRODUCTS
 from tfquantseg.numerics.taps import POINT
-
-FLOAT_BITS = 32
 
 _OPERANDS = {
     "Conv2D": (0, 1),
@@ -32,164 +30,11 @@ _OPERANDS = {
     "TfquantsegConv2DBackpropInput": (1, 2),
     "TfquantsegConv2DBackpropFilter": (0, 1),
 }
-_LETTERS = {
-    "forward": ("A", "W"),
-    "input_gradient": ("W", "E"),
-    "weight_gradient": ("A", "E"),
-}
-_LEGEND = """\
-Operands: A activations, W weights, E errors, as the kernels of one training step received them.
-Bits: of the smallest integer that holds all values, with u an unsigned one; 32 where a value is no
-integer.
-Zeros, clipped: share of the values that are 0, and that lie on the last integer of their grid,
-where clipping would show.
-A product has a line for each kernel: two where the layer is called twice, or where its error is two
-integers of few bits each (E_grid="flag")."""
 _SCOPE = re.compile(rf"(?:^|/){POINT}([^/]+)/({'|'.join(PRODUCTS)})(?:_\d+)?/[^/]+$")
 _TAP = re.compile(
     rf"(?:^|/){POINT}([^/]+(?:/(?:kernel|bias|gamma|beta))?)"
     r"/(A|W|E1|E2|E1_times_W_step|E2_times_W_step|G|U)(?:_\d+)?/(integers|step)$"
 )
-
-
-@dataclasses.dataclass(frozen=True)
-class Operand:
-    """What one operand of one product held.
-
-    Attributes:
-        bits: of the smallest integer that holds all values, in two's complement, or unsigned where
-            the grid is; 32 where a value is not an integer.
-        least: the smallest value.
-        most: the largest value.
-        zeros: share of the values that are zero.
-        clipped: share of the values on the last integer that the promised bits hold, where
-            clipping shows.
-        unsigned: whether the integers lie on an unsigned grid, and none is negative.
-    """
-
-    bits: int
-    least: float
-    most: float
-    zeros: float
-    clipped: float
-    unsigned: bool = False
-
-    @property
-    def bits_text(self) -> str:
-        """The bits for tables, "u8" for those of unsigned integers."""
-        return f"{'u' if self.unsigned else ''}{self.bits}"
-
-
-@dataclasses.dataclass(frozen=True)
-class Promise:
-    """What a layer's policy promises of an operand: at most so many bits, of which kind."""
-
-    bits: int
-    unsigned: bool = False
-
-    @property
-    def last(self) -> float:
-        """The last integer of the grid."""
-        return 2.0 ** (self.bits if self.unsigned else self.bits - 1) - 1
-
-
-_NONE = (Promise(FLOAT_BITS), Promise(FLOAT_BITS))
-
-
-@dataclasses.dataclass(frozen=True)
-class Product:
-    """One kernel that ran.
-
-    Attributes:
-        convolution: the layer's name.
-        product: "forward", "input_gradient" or "weight_gradient".
-        kernel: TensorFlow's name of its type.
-        letters: the paper's letters of its two operands: A and W, W and E, or A and E; the other
-            way round where the convolution is a transposed one.
-        operands: what its two operands held.
-        promised: the bits that the layer's policy promises of each.
-    """
-
-    convolution: str
-    product: str
-    kernel: str
-    letters: tuple[str, str]
-    operands: tuple[Operand, Operand]
-    promised: tuple[int, int]
-
-    @property
-    def kept(self) -> bool:
-        """Whether both operands need no more bits than promised."""
-        return all(o.bits <= bits for o, bits in zip(self.operands, self.promised, strict=True))
-
-
-@dataclasses.dataclass(frozen=True)
-class Audit:
-    """The products of one step, and what is wrong with them.
-
-    Attributes:
-        products: every convolution kernel of the step, in the graph's order.
-        problems: sentences; empty if every promise was kept.
-        taps: by owner/letter, the integers and the step, where they were asked for.
-    """
-
-    products: tuple[Product, ...]
-    problems: tuple[str, ...]
-    taps: Mapping[str, Mapping[str, np.ndarray]]
-
-    @property
-    def ok(self) -> bool:
-        """Whether every promise was kept."""
-        return not self.problems
-
-    def to_json(self) -> dict[str, Any]:
-        """Returns ``ok``, ``share_of_operands_within_8_bits``, ``problems``, ``convolutions``."""
-        by_name: dict[str, dict[str, Any]] = {}
-        for product in self.products:
-            entry = by_name.setdefault(product.convolution, {"name": product.convolution})
-            times = 1 + sum(key.startswith(product.product) for key in entry)
-            entry[product.product + (f"_{times}" if times > 1 else "")] = {
-                "bits": [operand.bits for operand in product.operands],
-                "promised": list(product.promised),
-                "kernel": product.kernel,
-                "operands": [
-                    {"letter": letter, **dataclasses.asdict(operand)}
-                    for letter, operand in zip(product.letters, product.operands, strict=True)
-                ],
-            }
-        operands = [operand for product in self.products for operand in product.operands]
-        within = sum(operand.bits <= 8 for operand in operands)
-        return {
-            "ok": self.ok,
-            "share_of_operands_within_8_bits": within / max(len(operands), 1),
-            "operands": len(operands),
-            "problems": list(self.problems),
-            "convolutions": list(by_name.values()),
-        }
-
-    def __str__(self) -> str:
-        """Returns a table, one line a product, and what its columns mean."""
-        rows = [("convolution", "product", "operands", "bits", "range", "", "zeros", "clipped")]
-        for p in self.products:
-            a, b = p.operands
-            rows.append(
-                (
-                    p.convolution,
-                    p.product,
-                    " x ".join(p.letters),
-                    f"{a.bits_text} x {b.bits_text}",
-                    f"{a.least:.4g}..{a.most:.4g}",
-                    f"{b.least:.4g}..{b.most:.4g}",
-                    f"{a.zeros:.0%} {b.zeros:.0%}",
-                    f"{a.clipped:.2%} {b.clipped:.2%}",
-                )
-            )
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines = [
-            "  ".join([*map(str.ljust, row[:3], widths), *map(str.rjust, row[3:], widths[3:])])
-            for row in rows
-        ]
-        return "\n".join([*lines, "", _LEGEND])
 
 
 def audit(
@@ -241,7 +86,7 @@ def _audit(
     labels: Any,
     with_taps: bool,
 ) -> Audit:
-    promises = _promises(model)
+    promises = promises_of(model)
     found_kernels: list[tf.Operation] = []
     found: list[tuple[str, str]] = []
     tapped: list[tuple[str, str, tf.Tensor]] = []
@@ -259,7 +104,9 @@ def _audit(
         statistics = [
             [
                 _statistics(kernel.inputs[i], promise.last)
-                for i, promise in zip(_OPERANDS[kernel.type], promises.get(one, _NONE), strict=True)
+                for i, promise in zip(
+                    _OPERANDS[kernel.type], promises.get(one, NOTHING), strict=True
+                )
             ]
             for kernel, one in zip(found_kernels, found, strict=True)
         ]
@@ -267,13 +114,13 @@ def _audit(
 
     statistics, values = step(tf.convert_to_tensor(images), tf.convert_to_tensor(labels))
     products = tuple(
-        _product(kernel, one, both, _letters(model, *one), promises.get(one, _NONE))
+        _product(kernel, one, both, letters_of(model, *one), promises.get(one, NOTHING))
         for kernel, one, both in zip(found_kernels, found, statistics, strict=True)
     )
     taps: dict[str, dict[str, np.ndarray]] = {}
     for (owner, part, _), value in zip(tapped, values, strict=True):
         taps.setdefault(owner, {})[part] = value.numpy()
-    return Audit(products, tuple(_problems(products, promises)), taps)
+    return Audit(products, problems(products, promises), taps)
 
 
 def _kernels(graph: tf.Graph) -> list[tf.Operation]:
@@ -334,36 +181,6 @@ def _operand(
     return Operand(min(bits, FLOAT_BITS), low, high, float(zeros), float(clipped), unsigned)
 
 
-def _promises(model: keras.Model) -> dict[tuple[str, str], tuple[Promise, Promise]]:
-    """Returns, by layer and product, what a policy promises of the kernel's operands."""
-    promises: dict[tuple[str, str], tuple[Promise, Promise]] = {}
-    for layer in model.layers:
-        if not isinstance(layer, QuantConv2D | QuantDepthwiseConv2D | QuantConv2DTranspose):
-            continue
-        policy = layer.policy
-        error_bits = {"E1": policy.k_E1, "E2": policy.k_E2, "none": None}[layer.error_grid]
-        promise = {
-            "A": Promise(policy.k_A or FLOAT_BITS, layer.A_unsigned),
-            "W": Promise(policy.k_W or FLOAT_BITS),
-            "E": Promise(error_bits or FLOAT_BITS),
-        }
-        for product in PRODUCTS:
-            first, second = _letters(model, layer.name, product)
-            promises[layer.name, product] = promise[first], promise[second]
-    return promises
-
-
-def _letters(model: keras.Model, name: str, product: str) -> tuple[str, str]:
-    """Returns the letters of the two operands of a layer's product."""
-    first, second = _LETTERS[product]
-    transposed = (
-        layer.name == name
-        and isinstance(layer, QuantConv2DTranspose | keras.layers.Conv2DTranspose)
-        for layer in model.layers
-    )
-    return (second, first) if any(transposed) else (first, second)
-
-
 def _identity(kernel: tf.Operation, model: keras.Model) -> tuple[str, str]:
     """Returns (layer, product) of a kernel; (its own name, product) if it is no layer's."""
     found = _SCOPE.search(kernel.name)
@@ -382,22 +199,6 @@ def _identity(kernel: tf.Operation, model: keras.Model) -> tuple[str, str]:
             if name in names:
                 return name, product
     return kernel.name, product
-
-
-def _problems(products: tuple[Product, ...], promises: Mapping[tuple[str, str], Any]) -> list[str]:
-    problems = []
-    for product in products:
-        if not product.kept:
-            received = " x ".join(operand.bits_text for operand in product.operands)
-            promised = " x ".join(str(bits) for bits in product.promised)
-            problems.append(
-                f"{product.convolution}, {product.product}: {received} bits, promised {promised}."
-            )
-    ran = {(product.convolution, product.product) for product in products}
-    for layer, name in promises:
-        if (layer, name) not in ran:
-            problems.append(f"{layer}, {name}: no such kernel ran.")
-    return problems
 
 
 def _taps(graph: tf.Graph) -> list[tuple[str, str, tf.Tensor]]:

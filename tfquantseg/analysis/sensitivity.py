@@ -120,10 +120,10 @@ def objects(model: keras.Model, policy: Policy) -> tuple[Plan, tuple[Object, ...
             found.append(Object(letter="G", grid=policy.G(), **common))
     for edge in planned.edges:
         by = tuple(_owner(planned, root) for root in edge.roots)
-        if edge.fixed_scale is None and planned.A(edge) is not None:
+        if edge.fixed_scale is None and edge.A() is not None:
             at = tuple((root.tensor, id(root.at) if root.at else None) for root in edge.roots)
             common = {"layer": by[0], "by": tuple(dict.fromkeys(by))}
-            found.append(Object(letter="A", grid=planned.A(edge), tensors=at, **common))
+            found.append(Object(letter="A", grid=edge.A(), tensors=at, **common))
         if policy.k_E1 is not None:
             found += [
                 Object(
@@ -133,8 +133,8 @@ def objects(model: keras.Model, policy: Policy) -> tuple[Plan, tuple[Object, ...
                     tensors=((root.tensor, None),),
                     by=(name,),
                 )
-                for root, name in zip(edge.roots, by, strict=True)
-                if root.quantizes_error and _reaches_a_kernel(planned, root.tensor)
+                for root, name, here in zip(edge.roots, by, edge.quantizes_error, strict=True)
+                if here and _reaches_a_kernel(planned, root.tensor)
             ]
     return planned, tuple(found)
 

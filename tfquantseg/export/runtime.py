@@ -14,16 +14,14 @@ class FileNetwork:
     """An int8 segmentation file, run image by image.
 
     Args:
-        content: the file, or what it holds.
-        kernels: "default" are those that a phone or a computer uses (XNNPACK); "reference" the
-            slow ones that define what an operation computes.
-        delegate: a library that runs operations elsewhere, such as libedgetpu.so.1.
-        keeps_tensors: whether `tensor` may be asked for what lies between operations.
+        content: this and all that follow as `FileProgram` takes them.
+        kernels: "default" or "reference".
+        delegate: a library's name.
+        keeps_tensors: for `tensor`.
 
     Raises:
-        ValueError: it is no such file: not TFLite, damaged, of an open size, or not of one 8-bit
-            image and one output: logits [1, H, W, C] of 8 bits, or their ARG_MAX [1, H, W]; or the
-            delegate can't be loaded.
+        ValueError: as of `FileProgram`; or the file is of an open size, or not of one 8-bit image
+            and one output: logits [1, H, W, C] of 8 bits, or their ARG_MAX [1, H, W].
     """
 
     def __init__(

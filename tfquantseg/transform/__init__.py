@@ -32,7 +32,7 @@ def plan(model: keras.Model, rules: Policy | Rules) -> Plan:
         raise ValueError(f"model must be a keras.Model, received a {type(model).__name__}.")
     if any(isinstance(layer, QuantEdge) for layer in model._flatten_layers()):
         raise ValueError(f"{model.name!r} is quantized already; give the float model.")
-    return Plan(read_graph(flatten(model)), rules)
+    return Plan.of(read_graph(flatten(model)), rules)
 
 
 def quantize(model: keras.Model, rules: Policy | Rules) -> keras.Model:

@@ -1,11 +1,13 @@
 """What the plan asks of a call: its function, its sign, and what a device fuses into it."""
 
+from typing import Any
+
 import keras
 
 from tfquantseg.layers import factor_and_offset
 from tfquantseg.policy import Policy
 from tfquantseg.transform.activations import function_name
-from tfquantseg.transform.graph import Call
+from tfquantseg.transform.graph import Call, Graph
 
 _L = keras.layers
 
@@ -46,6 +48,27 @@ def keeps_sign(call: Call) -> bool:
         "Multiply",
         "Mean",
     )
+
+
+def is_non_negative(graph: Graph, tensor: Any) -> bool:
+    """Whether a tensor holds nothing below zero, whatever the weights.
+
+    ReLU makes nothing negative, and no sum, product, average or choice of what is not is.
+
+    Args:
+        graph: the flat graph.
+        tensor: of that graph.
+    """
+    stack, seen = [tensor], {id(tensor)}
+    while stack:
+        call = graph.producer(stack.pop())
+        if call.activation in ("relu", "relu6") or function_of(call) in ("sigmoid", "softmax"):
+            continue
+        if not keeps_sign(call):
+            return False
+        stack.extend(one for one in call.inputs if id(one) not in seen)
+        seen.update(map(id, call.inputs))
+    return True
 
 
 def takes_activation(call: Call) -> bool:

@@ -21,6 +21,7 @@ from tfquantseg.layers import (
     QuantPReLU,
     RoundOnStep,
 )
+from tfquantseg.transform.edges import Edge, Root
 from tfquantseg.transform.flatten import copy_weights
 from tfquantseg.transform.graph import Call
 from tfquantseg.transform.limits import (
@@ -30,7 +31,8 @@ from tfquantseg.transform.limits import (
     slope_limit,
     weight_limit,
 )
-from tfquantseg.transform.plan import Edge, Node, Plan, Root
+from tfquantseg.transform.nodes import Node
+from tfquantseg.transform.plan import Plan
 
 _CHANNELS_FIRST = "channels_first"
 
@@ -70,7 +72,7 @@ class _Builder:
         self._raw: dict[int, Any] = {}
         self._values: dict[int, Any] = {}
         self._pairs: dict[int, tuple[Any, Any]] = {}
-        self._on_edge: dict[tuple[int, int], tuple[Any, Any]] = {}
+        self._on_edge: dict[Root, tuple[Any, Any]] = {}
         self._layers: dict[int, Any] = {}
 
     def build(self, tensor: Any) -> None:
@@ -117,8 +119,7 @@ class _Builder:
         moved = self._apply(call, {id(other): self.pair(other)[0] for other in call.inputs})
         if call.kind == "average":
             rounding = self._plan.policy(call).rounding
-            edge = self._plan.edge_at(self._plan.roots(tensor)[0])
-            grid = None if edge is None else self._plan.A(edge)
+            grid = self._plan.edge_of(tensor).A()
             # Devices count an unsigned grid of k bits from its middle.
             centre = 0 if grid is None or grid.signed else 2 ** (grid.bits - 1)
             name = f"{call.label}_rounded"
@@ -133,20 +134,20 @@ class _Builder:
 
     def _quantize(self, root: Root) -> tuple[Any, Any]:
         """Returns a root's pair, building its edge, and so all roots that are tied, at once."""
-        if root.key not in self._on_edge:
+        if root not in self._on_edge:
             edge = self._plan.edge_at(root)
             assert edge is not None
             *integers, step = self._edge_layer(edge)(self._edge_inputs(edge))
             for one, n in zip(edge.roots, integers, strict=True):
-                self._on_edge[one.key] = (n, step)
-        return self._on_edge[root.key]
+                self._on_edge[one] = (n, step)
+        return self._on_edge[root]
 
     def _edge_layer(self, edge: Edge) -> QuantEdge:
         return QuantEdge(
             edge.policy,
-            quantize_error=[root.quantizes_error for root in edge.roots],
+            quantize_error=list(edge.quantizes_error),
             fixed_scale=edge.fixed_scale,
-            non_negative=self._plan.A(edge) != edge.policy.A(),
+            non_negative=edge.A() != edge.policy.A(),
             name=edge.name,
             dtype="float32",
         )
