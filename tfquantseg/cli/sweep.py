@@ -19,7 +19,6 @@ diverges is a row that says so; one that fails otherwise is told at the end, and
 
 from __future__ import annotations
 
-import json
 import shlex
 import sys
 from collections.abc import Sequence
@@ -28,7 +27,7 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from tfquantseg.cli import command, recipes
+from tfquantseg.cli import command, outputs, recipes
 
 if TYPE_CHECKING:
     from tfquantseg.sweep.description import Run, Sweep
@@ -82,12 +81,11 @@ def _define(values: flags.FlagValues, argv: list[str]) -> None:
     flags.DEFINE_boolean(
         "summary", False, "Show the summary of what is done, train nothing.", flag_values=values
     )
-    flags.DEFINE_string("json", None, "Write the summary to this file too.", flag_values=values)
+    outputs.define_json(values, "the summary")
 
 
 def _sweep(values: flags.FlagValues) -> int:
     from tfquantseg.sweep import table
-    from tfquantseg.training import whole
 
     sweep = read(values.sweep)
     runs = sweep.only(values.only) if values.only else sweep.runs
@@ -95,8 +93,9 @@ def _sweep(values: flags.FlagValues) -> int:
     work = Path(values.work) if values.work else Path("tfquantseg-runs") / path.stem
     if values.list and values.summary:
         raise ValueError("--list and --summary both show, without training; give one of them.")
-    if values.json:
-        whole.check_writable(Path(values.json))
+    if values.list and values.json:
+        raise ValueError("--json is of the summary, which --list does not make; leave one out.")
+    json_to = outputs.json_path(values)
     if values.list:
         _print_list(runs, table.read(path), work)
         return 0
@@ -105,7 +104,7 @@ def _sweep(values: flags.FlagValues) -> int:
         return code
     rows = table.read(path)
     if not code or any(run.key in rows for run in sweep.runs):
-        _print_summary(sweep, rows, values, work)
+        _print_summary(sweep, rows, values, work, json_to)
     return code
 
 
@@ -213,10 +212,9 @@ def _print_list(runs: Sequence[Run], rows: dict[str, Row], work: Path) -> None:
 
 
 def _print_summary(
-    sweep: Sweep, rows: dict[str, Row], values: flags.FlagValues, work: Path
+    sweep: Sweep, rows: dict[str, Row], values: flags.FlagValues, work: Path, json_to: Path | None
 ) -> None:
     from tfquantseg.sweep.summary import summary_of
-    from tfquantseg.training import whole
 
     if not any(run.key in rows for run in sweep.runs):
         raise ValueError(
@@ -226,10 +224,8 @@ def _print_summary(
     summary = summary_of(sweep, rows)
     print(f"\n{summary.markdown()}\n")
     print(f"Table  {command.shown(Path(values.table))}")
-    if values.json:
-        to = Path(values.json)
-        whole.write_whole(to, json.dumps(summary.as_json(), indent=2).encode() + b"\n")
-        print(f"JSON   {command.shown(to)}")
+    if json_to:
+        print(f"JSON   {outputs.write_json(json_to, summary.as_json())}")
     given = shlex.join([f"--sweep={values.sweep}", f"--table={values.table}", f"--work={work}"])
     print("Next:")
     if any(run.key not in rows for run in sweep.runs):
