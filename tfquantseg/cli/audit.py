@@ -4,6 +4,7 @@ Examples:
   audit
       The default recipe.
   audit --config=configs/camvid_fcn8s.py --json=audit.json --dump=golden
+      Another recipe; for machines too, and with every integer.
 
 It exits with 1 where an operand needs more bits than its layer's policy promises. --dump writes,
 for every tensor and variable, the integers and the step of W, A, E1, E2, G and U as .npz: golden
@@ -37,7 +38,10 @@ def _define(values: flags.FlagValues, argv: list[str]) -> None:
     recipes.define_config(values, argv)
     outputs.define_json(values, "the audit")
     flags.DEFINE_string(
-        "dump", None, "Write golden vectors to this folder, one .npz an object.", flag_values=values
+        "dump",
+        None,
+        "Write golden vectors to this folder, new or empty, one .npz an object.",
+        flag_values=values,
     )
 
 

@@ -49,7 +49,10 @@ def run() -> None:
 def _define(values: flags.FlagValues, argv: list[str]) -> None:
     del argv
     flags.DEFINE_string(
-        "suite", None, "What to measure: inference, training or kernels.", flag_values=values
+        "suite",
+        None,
+        "What to measure: inference, training or kernels. Required.",
+        flag_values=values,
     )
     flags.DEFINE_list("networks", [], "Networks. Default: all.", flag_values=values)
     flags.DEFINE_list(

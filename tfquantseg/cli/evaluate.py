@@ -2,8 +2,11 @@
 
 Examples:
   evaluate --workdir=tfquantseg-runs/digits --split=test
+      The last checkpoint, on a split of the run's data set.
   evaluate --workdir=tfquantseg-runs/digits --split=val --checkpoint=best --json=scores.json
+      The best one, for machines too.
   evaluate --workdir=my-integer-run --baseline=my-float-run
+      Beside another run on the same images.
   evaluate --workdir=my-run --model=my-run/export/model_int8.tflite
       A file that convert wrote, as a device runs it, on the data of its run.
 

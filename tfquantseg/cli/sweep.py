@@ -54,7 +54,7 @@ def _define(values: flags.FlagValues, argv: list[str]) -> None:
         "sweep",
         None,
         "Sweep: a file with get_config(), or the name of one that comes with the project "
-        f"({', '.join(recipes.shipped_sweeps())}).",
+        f"({', '.join(recipes.shipped_sweeps())}). Required.",
         flag_values=values,
     )
     flags.DEFINE_string(
@@ -72,7 +72,8 @@ def _define(values: flags.FlagValues, argv: list[str]) -> None:
     flags.DEFINE_string(
         "only",
         None,
-        "Only runs in whose name, such as 'INTEGER, seed 0', this regular expression is found.",
+        "Train or list only runs in whose name, such as 'INTEGER, seed 0', this regular expression "
+        "is found.",
         flag_values=values,
     )
     flags.DEFINE_boolean(
@@ -93,6 +94,8 @@ def _sweep(values: flags.FlagValues) -> int:
     work = Path(values.work) if values.work else Path("tfquantseg-runs") / path.stem
     if values.list and values.summary:
         raise ValueError("--list and --summary both show, without training; give one of them.")
+    if values.summary and values.only:
+        raise ValueError("--only chooses what is trained or listed, and --summary is of all runs.")
     if values.list and values.json:
         raise ValueError("--json is of the summary, which --list does not make; leave one out.")
     json_to = outputs.json_path(values)
