@@ -29,6 +29,10 @@ def test_one_run_gives_table_chart_and_json(
     assert [row["variant"] for row in report["rows"]] == ["float32", "ours"]
     with Image.open("benchmark-inference.png") as picture:
         assert picture.width > 500
+    assert benchmark.main(argv) == 2
+    told = capsys.readouterr()
+    assert "benchmark-inference.png is there already; replace it with --overwrite" in told.err
+    assert "writing files" not in told.out
 
 
 @pytest.mark.parametrize(

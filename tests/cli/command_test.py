@@ -37,6 +37,7 @@ def test_help_shows_what_it_does_and_its_flags(capsys: pytest.CaptureFixture[str
     printed = capsys.readouterr().out
     assert printed.startswith("About it.\n")
     assert "--number: A number." in printed
+    assert "--undefok" not in printed  # absl's own, of no use to a user
 
 
 @pytest.mark.parametrize(

@@ -149,6 +149,7 @@ def test_weights_that_are_no_numbers_are_named(
         (["--peers_python=/no/such"], "which can't be run"),
         (["--size=65,64"], "sides that are multiples of 8"),
         (["--integer=/no/such"], "/no/such is not a work directory"),
+        (["--integer=/no/such", "--variants=stock_ptq"], "--integer is ours, which --variants le"),
         (["--out=configs/digits.py"], "File exists: configs/digits.py"),
     ],
 )

@@ -81,6 +81,7 @@ def test_every_file_that_cannot_be_used_is_named(
         "--out=mine/masks"
     )
     assert again.startswith("  tfquantseg-data check --config=")
+    assert again.endswith(" --out=sheet.png --overwrite")  # it is the sheet that was made here
     found = json.loads(Path("found.json").read_text())
     assert found["problem"].startswith("3 of 5 images")
     assert len(found["splits"]["train"]["unreadable"]) == 2
@@ -96,6 +97,20 @@ def test_without_any_readable_image_no_sheet_is_written(
     shown = capsys.readouterr().out
     assert "Sheet" not in shown and "index-masks" not in shown  # masks have no part in it
     assert not Path("data-folder.png").exists()
+
+
+def test_a_sheet_is_replaced_only_when_asked(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make(here / "mine")
+    Path("photo.png").write_text("mine")
+    assert _check("mine", "--out=photo.png") == 2
+    told = capsys.readouterr()
+    assert "photo.png is there already; replace it with --overwrite" in told.err
+    assert told.out == "" and Path("photo.png").read_text() == "mine"
+    assert _check("mine", "--out=photo.png", "--overwrite") == 0
+    with Image.open("photo.png") as sheet:
+        assert sheet.width > 4 * 256
 
 
 def test_masks_in_black_and_white_are_suspected(

@@ -188,6 +188,7 @@ def test_an_image_is_turned_as_its_camera_noted(here: Path) -> None:
         ("--workdir=w --images=a --split=val", "Give either --images or --split; received both."),
         ("--model=mine.keras --split=val", "--split is one of a run's data set; with --model"),
         ("--model=m --images=photos --checkpoint=last", "--checkpoint chooses one of a --workdir"),
+        ("--model=m.tflite --images=photos --scales=running", "--scales is for models; a .tflite"),
         ("--workdir=w --split=val --classes=c", "--split has the classes of its data set"),
         ("--model=mine.keras --images=", "The name of an image is empty"),
         ("--model=mine.keras --images=none", "There is no file or folder "),

@@ -25,6 +25,12 @@ def test_the_default_is_integer_on_digits() -> None:
     assert (config.policy, config.data.name) == ("INTEGER", "digits")
 
 
+def test_help_names_the_default_recipe_not_its_path() -> None:
+    values = flags.FlagValues()
+    recipes.define_config(values, ["it"])
+    assert "(default: 'digits')" in values.get_help()
+
+
 def test_the_command_line_changes_values() -> None:
     config = _parsed(
         "--config.optimizer.learning_rate=0.25",

@@ -109,6 +109,8 @@ def test_a_sweep_killed_between_two_rows_goes_on(
         (["--sweep=mine/recipe.py"], "Unknown key of sweep 'recipe'"),
         ([MINE, "--only=seed 7"], "--only='seed 7' is found in no run of 'momentum'"),
         ([MINE, "--list", "--summary"], "give one of them"),
+        ([MINE, "--summary", "--only=none"], "--only chooses what is trained or listed, and"),
+        ([MINE, "--list", "--json=list.json"], "--json is of the summary, which --list does not"),
         ([MINE, "--summary"], "holds no run of 'momentum' yet; leave out --summary"),
         ([MINE, "--table=mine"], "Is a directory"),
         ([MINE, "--json=no/such.json"], "There is no such folder to write to"),

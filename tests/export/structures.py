@@ -65,6 +65,17 @@ def dense(x: Any) -> Any:
     return [scores, L.UpSampling2D(8, interpolation="bilinear")(image)]
 
 
+def joined_rows(x: Any) -> Any:
+    """Joins along the last axis by its number, of [N, C] and of [N, L, C], by layer and by op."""
+    x = conv(x, 4, strides=4, activation="relu")
+    flat = L.Flatten()(x)
+    rows = L.Reshape((16, 4))(x)
+    one, other = L.Dense(5, activation="relu")(flat), L.Dense(6)(flat)
+    both = ops.concatenate([L.Concatenate(axis=1)([one, other]), other], axis=1)
+    long = L.Concatenate(axis=2)([L.Dense(3)(rows), L.Dense(5, activation="relu")(rows)])
+    return [L.Dense(3, name="of_both")(both), L.Dense(3, name="of_long")(long)]
+
+
 def transposed(x: Any) -> Any:
     x = L.Conv2DTranspose(4, 4, strides=2, padding="same", activation="relu", name="fused")(x)
     x = L.Conv2DTranspose(4, 3, strides=2, padding="same", use_bias=False, name="with_bn")(x)

@@ -23,6 +23,7 @@ UNSIGNED = "INTEGER A_sign=unsigned_after_relu"
         structures.siamese,
         structures.norms_everywhere,
         structures.joins,
+        structures.joined_rows,
         structures.resizes,
         structures.program,
     ],

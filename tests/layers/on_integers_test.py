@@ -1,4 +1,4 @@
-"""QuantDropout and RoundOnStep stay on the grid; LeanMaxPooling2D is Keras's with less memory."""
+"""Layers on integers: dropout, rounding, the check of a grid, and a pooling that is Keras's."""
 
 import keras
 import numpy as np
@@ -7,7 +7,13 @@ import tensorflow as tf
 
 from tests.numerics import reference
 from tests.numerics.modes import MODES
-from tfquantseg.layers import LeanMaxPooling2D, Product, QuantDropout, RoundOnStep
+from tfquantseg.layers import (
+    LeanMaxPooling2D,
+    Product,
+    QuantDropout,
+    RoundOnStep,
+    StaysOnGrid,
+)
 
 STEP = np.float32(0.043)
 RATES = [0.1, 0.3, 0.5, 0.9]
@@ -120,6 +126,25 @@ def test_a_loaded_model_computes_the_same(tmp_path):
     for training in (False, True):  # with the same draws
         one, other = (m(pair, training=training) for m in (model, loaded))
         np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("mode", ["eager", "graph"])  # XLA leaves assertions out.
+def test_integers_of_a_grid_pass_a_check_with_their_error(mode):
+    layer = StaysOnGrid.from_config(StaysOnGrid(-128, 127, "off", name="a").get_config())
+
+    def step(x: tf.Tensor):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = layer(x)
+        return y, tape.gradient(y, x, 0.3 * tf.ones_like(x))
+
+    x = np.float32([-128, -1, 0, 127])
+    y, gradient = MODES[mode](step)(tf.constant(x))
+    np.testing.assert_array_equal(y, x)
+    np.testing.assert_array_equal(gradient, np.full_like(x, 0.3))
+    for bad in (0.5, 128, -129, np.nan):
+        with pytest.raises(tf.errors.InvalidArgumentError, match="off"):
+            MODES[mode](step)(tf.constant([0, bad], tf.float32))
 
 
 @pytest.mark.parametrize("padding", ["valid", "same"])

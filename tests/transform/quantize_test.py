@@ -131,6 +131,35 @@ def test_a_registered_layer_is_quantized(tmp_path) -> None:
 
 
 @keras.saving.register_keras_serializable("tests")
+class Half(layers.Layer):
+    def call(self, x):
+        return x * 0.5
+
+
+@keras.saving.register_keras_serializable("tests")
+class Tenfold(layers.Layer):
+    def call(self, x):
+        return x * 10.0
+
+
+@pytest.mark.parametrize("mode", ["eager", "graph", "loaded"])
+@pytest.mark.parametrize(("layer", "kind"), [(Half, "select"), (Tenfold, "average")])
+def test_a_registered_layer_that_leaves_the_grid_is_named(
+    layer, kind: str, mode: str, tmp_path
+) -> None:
+    register(layer, kind)
+    model = network(lambda x: conv(layer(name="changes")(conv(x, "one")), "two"), "net")
+    quantized = quantize(model, INTEGER)
+    if mode == "loaded":
+        quantized.save(tmp_path / "model.keras")
+        quantized = keras.models.load_model(tmp_path / "model.keras")
+    call = tf.function(quantized, jit_compile=False) if mode == "graph" else quantized
+    said = rf"changes \({layer.__name__}\) is registered as {kind}, and made values off the grid"
+    with pytest.raises(tf.errors.InvalidArgumentError, match=said):
+        call(inputs_of(model), training=True)
+
+
+@keras.saving.register_keras_serializable("tests")
 class PixelShuffle(layers.Layer):
     """Four channels as four pixels, by an op that Keras can't trace."""
 

@@ -26,7 +26,6 @@ course.
 
 from __future__ import annotations
 
-import json
 import shlex
 import sys
 from collections.abc import Callable, Sequence
@@ -35,7 +34,7 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from tfquantseg.cli import command, recipes
+from tfquantseg.cli import command, outputs, recipes
 
 if TYPE_CHECKING:
     from tfquantseg.analysis.figure import Figure
@@ -85,13 +84,12 @@ def _define(values: flags.FlagValues, argv: list[str]) -> None:
         "Folder to write to. Default: analysis in the first --workdir, or here for a --sweep.",
         flag_values=values,
     )
-    flags.DEFINE_boolean("overwrite", False, "Replace figures there.", flag_values=values)
-    flags.DEFINE_string("json", None, "Write all numbers to this file too.", flag_values=values)
+    outputs.define_overwrite(values, "figures there")
+    outputs.define_json(values, "all numbers")
 
 
 def _analyze(values: flags.FlagValues) -> int:
     from tfquantseg.analysis import figure
-    from tfquantseg.training import whole
 
     if bool(values.workdir) == bool(values.sweep):
         received = "both" if values.sweep else "neither"
@@ -99,8 +97,7 @@ def _analyze(values: flags.FlagValues) -> int:
     names = _chosen(values.figures, OF_SWEEP if values.sweep else OF_RUNS, values)
     first = Path(values.workdir[0]) / "analysis" if values.workdir else Path("analysis")
     folder = Path(values.out) if values.out else first
-    if values.json:
-        whole.check_writable(Path(values.json))
+    json_to = outputs.json_path(values)
     rows = _rows(Path(values.sweep)) if values.sweep else {}
     makers = _of_sweep(rows) if values.sweep else _of_runs(values.workdir)
     figure.check_free(names, folder, overwrite=values.overwrite)
@@ -116,11 +113,9 @@ def _analyze(values: flags.FlagValues) -> int:
         folder.mkdir(parents=True, exist_ok=True)
         made[name].write(folder)
         print(f"{name:<13}  {command.shown(folder / name)}.png, .csv", flush=True)
-    if values.json:
-        to = Path(values.json)
+    if json_to:
         numbers = {name: one.as_json() for name, one in made.items()}
-        whole.write_whole(to, json.dumps(numbers, indent=1).encode() + b"\n")
-        print(f"JSON           {command.shown(to)}")
+        print(f"JSON           {outputs.write_json(json_to, numbers)}")
     _print_next(values, rows)
     return 0
 

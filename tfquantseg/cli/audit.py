@@ -4,6 +4,7 @@ Examples:
   audit
       The default recipe.
   audit --config=configs/camvid_fcn8s.py --json=audit.json --dump=golden
+      Another recipe; for machines too, and with every integer.
 
 It exits with 1 where an operand needs more bits than its layer's policy promises. --dump writes,
 for every tensor and variable, the integers and the step of W, A, E1, E2, G and U as .npz: golden
@@ -12,13 +13,12 @@ vectors for those who build hardware.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from absl import flags
 
-from tfquantseg.cli import command, recipes
+from tfquantseg.cli import command, outputs, recipes
 
 BROKEN_PROMISE = 1
 
@@ -36,24 +36,25 @@ def run() -> None:
 
 def _define(values: flags.FlagValues, argv: list[str]) -> None:
     recipes.define_config(values, argv)
-    flags.DEFINE_string("json", None, "Write the audit to this file too.", flag_values=values)
+    outputs.define_json(values, "the audit")
     flags.DEFINE_string(
-        "dump", None, "Write golden vectors to this folder, one .npz an object.", flag_values=values
+        "dump",
+        None,
+        "Write golden vectors to this folder, new or empty, one .npz an object.",
+        flag_values=values,
     )
 
 
 def _audit(values: flags.FlagValues) -> int:
     from tfquantseg.analysis import golden
     from tfquantseg.analysis.audit import audit
-    from tfquantseg.training import parts, recipe, sizes, whole
+    from tfquantseg.training import parts, recipe, sizes
     from tfquantseg.training.step import training_batches
 
     dump = values["dump"].value
     if dump is not None:
         golden.check_free(Path(dump))
-    to = values["json"].value
-    if to is not None:
-        whole.check_writable(Path(to))
+    json_to = outputs.json_path(values)
     config = values.config
     recipe.check(config)
     parts.deterministic(config.seed)
@@ -81,9 +82,8 @@ def _audit(values: flags.FlagValues) -> int:
     )
     for problem in result.problems:
         print(f"Broken promise: {problem}")
-    if to is not None:
-        whole.write_whole(Path(to), json.dumps(report, indent=2).encode() + b"\n")
-        print(f"JSON    {command.shown(Path(to))}")
+    if json_to:
+        print(f"JSON    {outputs.write_json(json_to, report)}")
     if dump is not None:
         count = golden.write(Path(dump), result.taps)
         print(f"Golden  {command.shown(Path(dump))} ({count} files)")

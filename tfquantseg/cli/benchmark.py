@@ -25,14 +25,13 @@ tfmot's packages exclude ours, so its rows need another interpreter, which is ma
 from __future__ import annotations
 
 import io
-import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from absl import flags
 
-from tfquantseg.cli import command
+from tfquantseg.cli import command, outputs
 
 _BUSY = 0.5  # processes a core: more than that, before anything was started, is another's work
 
@@ -50,7 +49,10 @@ def run() -> None:
 def _define(values: flags.FlagValues, argv: list[str]) -> None:
     del argv
     flags.DEFINE_string(
-        "suite", None, "What to measure: inference, training or kernels.", flag_values=values
+        "suite",
+        None,
+        "What to measure: inference, training or kernels. Required.",
+        flag_values=values,
     )
     flags.DEFINE_list("networks", [], "Networks. Default: all.", flag_values=values)
     flags.DEFINE_list(
@@ -78,10 +80,11 @@ def _define(values: flags.FlagValues, argv: list[str]) -> None:
     flags.DEFINE_string(
         "peers_python", None, "The interpreter of peers.lock, for tfmot.", flag_values=values
     )
-    flags.DEFINE_string("json", None, "Write the numbers to this file too.", flag_values=values)
+    outputs.define_json(values, "the numbers")
     flags.DEFINE_string(
         "chart", None, "Picture to write. Default: benchmark-SUITE.png, here.", flag_values=values
     )
+    outputs.define_overwrite(values, "the picture")
 
 
 def _benchmark(values: flags.FlagValues) -> int:
@@ -92,9 +95,9 @@ def _benchmark(values: flags.FlagValues) -> int:
 
     measure = suites.suite(values.suite)
     picture = Path(values.chart or f"benchmark-{values.suite}.png")
-    to = Path(values.json) if values.json else None
-    for path in filter(None, (picture, to)):
-        whole.check_writable(path)
+    whole.check_writable(picture)
+    outputs.check_free(picture, values, "chart")
+    json_to = outputs.json_path(values)
     threads = values.threads or machine.cores()
     load = machine.load()
     if load > _BUSY * machine.cores():
@@ -124,10 +127,9 @@ def _benchmark(values: flags.FlagValues) -> int:
         chart(report).savefig(png, format="png")
         whole.write_whole(picture, png.getvalue())
     print(f"Chart  {command.shown(picture)}")
-    if to is not None:
+    if json_to:
         content = {"suite": values.suite, "machine": about, **report.as_json()}
-        whole.write_whole(to, json.dumps(content, indent=2).encode() + b"\n")
-        print(f"JSON   {command.shown(to)}")
+        print(f"JSON   {outputs.write_json(json_to, content)}")
     print("Next:")
     for other in suites.names():
         if other != values.suite:

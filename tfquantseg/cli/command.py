@@ -52,7 +52,7 @@ def execute(
     try:
         define(values, list(argv))
         if any(argument in _HELP for argument in argv):  # also where a required flag is missing
-            print(f"{about.strip()}\n\nFlags:\n{values.main_module_help() or values.get_help()}")
+            print(f"{about.strip()}\n\nFlags:\n{values.get_help(include_special_flags=False)}")
             return 0
         rest = values(list(argv))[1:]
         if rest:

@@ -118,6 +118,8 @@ def _compare(values: flags.FlagValues) -> int:
         raise ValueError(f"--rate is {values.rate:g}; give a number above 0, or leave it out.")
     names = suite.chosen("variant", values.variants, contestants.TITLES)
     python = Path(values.peers_python).absolute() if values.peers_python else None
+    if values.integer and "ours" not in names:
+        raise ValueError("--integer is ours, which --variants leaves out; leave out one of them.")
     names, left_out = worker.available(names, contestants.BASE, contestants.OF_PEERS, python)
     config, checkpoint = runs.load(values.workdir, values.checkpoint)
     parts.deterministic(config.seed)

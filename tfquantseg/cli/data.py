@@ -1,12 +1,12 @@
 """Looks after data sets: checks and fetches them, and makes label maps of masks in colours.
 
+Examples:
   data check --config=folder --config.data.options.root=FOLDER
       Reads every image and mask of a data set, and shows what it holds.
   data download voc2012
       Fetches a published data set, and checks that it is whole.
   data index-masks --masks=COLOURS --classes=classes.txt --out=FOLDER/masks
       Turns masks whose colours mean classes, or black and white ones, into label maps.
-
   data speed --config=digits
       Measures how fast images are read, beside what a training step needs.
 

@@ -17,7 +17,6 @@ of them, or where there are not two classes to tell apart.
 from __future__ import annotations
 
 import io
-import json
 import shlex
 import sys
 from collections.abc import Sequence
@@ -26,7 +25,7 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from tfquantseg.cli import command, recipes
+from tfquantseg.cli import command, outputs, recipes
 
 if TYPE_CHECKING:
     from ml_collections import ConfigDict
@@ -49,10 +48,11 @@ def _define(values: flags.FlagValues, argv: list[str]) -> None:
     flags.DEFINE_string(
         "out",
         f"data-{recipes.name(argv)}.png",
-        "The sheet to write, a PNG file; replaced if it exists.",
+        "The sheet to write, a PNG file.",
         flag_values=values,
     )
-    flags.DEFINE_string("json", None, "Write what was found to this file too.", flag_values=values)
+    outputs.define_overwrite(values, "the sheet")
+    outputs.define_json(values, "what was found")
 
 
 def _check(values: flags.FlagValues) -> int:
@@ -60,12 +60,11 @@ def _check(values: flags.FlagValues) -> int:
     from tfquantseg.data.survey import table
     from tfquantseg.training import recipe, whole
 
-    to, json_to = Path(values.out), Path(values.json) if values.json else None
+    to, json_to = Path(values.out), outputs.json_path(values)
     if to.suffix.lower() != ".png":
         raise ValueError(f"--out is {str(to)!r}; accepted is the name of a PNG file.")
-    for path in (to, json_to):
-        if path:
-            whole.check_writable(path)
+    whole.check_writable(to)
+    outputs.check_free(to, values)
     config = values.config
     recipe.check(config)
     sheet = DataSheet()
@@ -86,8 +85,7 @@ def _check(values: flags.FlagValues) -> int:
     if json_to:
         splits = {found.split: found.as_json() for found in surveys}
         content = {"data": config.data.name, "problem": problem, "splits": splits}
-        whole.write_whole(json_to, json.dumps(content, indent=2).encode() + b"\n")
-        print(f"JSON   {command.shown(json_to)}")
+        print(f"JSON   {outputs.write_json(json_to, content)}")
     print("Next:")
     if problem is None:
         print(f"  {command.command_line('train')} {recipes.arguments(values)}")
@@ -96,7 +94,10 @@ def _check(values: flags.FlagValues) -> int:
     if config.data.name == "folder" and "index-masks" in told:  # Else no mask's colours are wrong.
         print("  (once mended; masks in colours, or white on black, by the first of these)")
         print("\n".join(f"  {line}" for line in _index_masks(config)))
-    print(f"  {command.command_line('data')} check {recipes.arguments(values)}")
+    again = [f"--out={to}"] if values["out"].present else []
+    again += ["--overwrite"] if sheet else []
+    given = " ".join([recipes.arguments(values), *map(shlex.quote, again)])
+    print(f"  {command.command_line('data')} check {given}")
     return UNUSABLE
 
 

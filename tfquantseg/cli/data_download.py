@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import json
 import os
 import shlex
 import shutil
@@ -30,7 +29,7 @@ from pathlib import Path
 
 from absl import flags
 
-from tfquantseg.cli import command
+from tfquantseg.cli import command, outputs
 
 _VARIABLE = "TFQUANTSEG_DATA"
 
@@ -57,7 +56,7 @@ def _define(values: flags.FlagValues, argv: list[str]) -> None:
         flag_values=values,
     )
     flags.DEFINE_string("url", None, "Where else the archive is, as a mirror.", flag_values=values)
-    flags.DEFINE_string("json", None, "Write what was done to this file too.", flag_values=values)
+    outputs.define_json(values, "what was done")
 
 
 def _download(values: flags.FlagValues, name: str | None) -> int:
@@ -74,14 +73,13 @@ def _download(values: flags.FlagValues, name: str | None) -> int:
             f"It is not known where to put {source.title}; give a folder as --to, or set the "
             f"environment variable {_VARIABLE}."
         )
-    parent, json_to = Path(values.to), Path(values.json) if values.json else None
+    parent = Path(values.to)
     place = parent / source.place
     if place.exists():
         raise FileExistsError(f"{place} exists already; remove it to fetch {source.title} anew.")
     parent.mkdir(parents=True, exist_ok=True)
     whole.check_writable(parent / f"{whole.UNFINISHED}download")
-    if json_to:
-        whole.check_writable(json_to)
+    json_to = outputs.json_path(values)
     url = values.url or source.url
     print(f"{source.title}, about {source.size}")
     print(f"Licence   {source.licence}")
@@ -117,8 +115,7 @@ def _download(values: flags.FlagValues, name: str | None) -> int:
             "files": files,
             "folder": str(place.absolute()),
         }
-        whole.write_whole(json_to, json.dumps(content, indent=2).encode() + b"\n")
-        print(f"JSON   {command.shown(json_to)}")
+        print(f"JSON   {outputs.write_json(json_to, content)}")
     print("Next:")
     if os.environ.get(_VARIABLE) != values.to:
         print(f"  export {_VARIABLE}={shlex.quote(str(parent.absolute()))}")

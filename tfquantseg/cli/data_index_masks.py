@@ -44,9 +44,9 @@ def index_masks(argv: Sequence[str]) -> int:
 def _define(values: flags.FlagValues, argv: list[str]) -> None:
     del argv
     for name, what in (
-        ("masks", "Folder of the masks in colours, PNG files."),
-        ("classes", "Names and colours of the classes, one a line."),
-        ("out", "Folder to make for the label maps; it must not exist yet."),
+        ("masks", "Folder of the masks in colours, PNG files. Required."),
+        ("classes", "Names and colours of the classes, one a line. Required."),
+        ("out", "Folder to make for the label maps; it must not exist yet. Required."),
     ):
         flags.DEFINE_string(name, None, what, flag_values=values)
         flags.mark_flag_as_required(name, flag_values=values)

@@ -12,16 +12,14 @@ of all threads together, and changes little with others' work.
 
 from __future__ import annotations
 
-import json
 import math
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from absl import flags
 
-from tfquantseg.cli import command, recipes
+from tfquantseg.cli import command, outputs, recipes
 
 if TYPE_CHECKING:
     from tfquantseg.analysis.throughput import Throughput
@@ -43,17 +41,15 @@ def _define(values: flags.FlagValues, argv: list[str]) -> None:
     recipes.define_config(values, argv)
     flags.DEFINE_float("seconds", 15.0, "Least time to measure each for.", 0.1, flag_values=values)
     flags.DEFINE_boolean("step", True, "Measure the training step too.", flag_values=values)
-    flags.DEFINE_string("json", None, "Write the numbers to this file too.", flag_values=values)
+    outputs.define_json(values, "the numbers")
 
 
 def _speed(values: flags.FlagValues) -> int:
     from tfquantseg.analysis.throughput import measure
-    from tfquantseg.training import recipe, whole
+    from tfquantseg.training import recipe
     from tfquantseg.training.bar import Line
 
-    to = Path(values.json) if values.json else None
-    if to:
-        whole.check_writable(to)
+    json_to = outputs.json_path(values)
     config = values.config
     recipe.check(config)
     if not math.isfinite(values.seconds):
@@ -72,10 +68,9 @@ def _speed(values: flags.FlagValues) -> int:
     )
     if found.cached is None:
         print("Not all images fit into the data set's option cache_bytes, 1 GiB by default.\n")
-    if to:
+    if json_to:
         content = {"data": config.data.name, "policy": config.policy, **found.as_json()}
-        whole.write_whole(to, json.dumps(content, indent=2).encode() + b"\n")
-        print(f"JSON   {command.shown(to)}")
+        print(f"JSON   {outputs.write_json(json_to, content)}")
     print("Next:")
     print(f"  {command.command_line('train')} {recipes.arguments(values)}")
     return 0

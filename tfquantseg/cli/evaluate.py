@@ -2,8 +2,11 @@
 
 Examples:
   evaluate --workdir=tfquantseg-runs/digits --split=test
+      The last checkpoint, on a split of the run's data set.
   evaluate --workdir=tfquantseg-runs/digits --split=val --checkpoint=best --json=scores.json
+      The best one, for machines too.
   evaluate --workdir=my-integer-run --baseline=my-float-run
+      Beside another run on the same images.
   evaluate --workdir=my-run --model=my-run/export/model_int8.tflite
       A file that convert wrote, as a device runs it, on the data of its run.
 
@@ -19,7 +22,6 @@ the interval is that of the difference, in which what is hard for both cancels.
 from __future__ import annotations
 
 import dataclasses
-import json
 import shlex
 import sys
 from collections.abc import Sequence
@@ -28,7 +30,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from absl import flags
 
-from tfquantseg.cli import command, runs
+from tfquantseg.cli import command, outputs, runs
 
 if TYPE_CHECKING:
     from tfquantseg.metrics import Counts
@@ -69,16 +71,14 @@ def _define(values: flags.FlagValues, argv: list[str]) -> None:
         "In place of the checkpoint of --workdir, a .tflite file that was converted from it.",
         flag_values=values,
     )
-    flags.DEFINE_string("json", None, "Write the scores to this file too.", flag_values=values)
+    outputs.define_json(values, "the scores")
 
 
 def _evaluate(values: flags.FlagValues) -> int:
     from tfquantseg.metrics import bootstrap_difference
-    from tfquantseg.training import whole
 
     _check_flags(values)
-    if values.json:
-        whole.check_writable(Path(values.json))
+    json_to = outputs.json_path(values)
     run = _scored_file(values) if values.model else _scored(values.workdir, values.split, values)
     print(f"{run.evaluation.table()}\n")
     as_json = run.evaluation.as_json()
@@ -99,10 +99,8 @@ def _evaluate(values: flags.FlagValues) -> int:
         as_json["baseline"] = baseline.evaluation.as_json()
         as_json["difference"] = dataclasses.asdict(difference)
     print(f"Model  {command.shown(run.model)}")
-    if values.json:
-        to = Path(values.json)
-        whole.write_whole(to, json.dumps(as_json, indent=2).encode() + b"\n")
-        print(f"JSON   {command.shown(to)}")
+    if json_to:
+        print(f"JSON   {outputs.write_json(json_to, as_json)}")
     other = "dynamic" if values.scales == "running" else "running"
     print("Next:")
     print(

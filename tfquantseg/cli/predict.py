@@ -82,7 +82,9 @@ def _define(values: flags.FlagValues, argv: list[str]) -> None:
         "'road 128 64 128'. Default: those of the run's data set, or numbers for a --model.",
         flag_values=values,
     )
-    flags.DEFINE_string("out", None, "Folder to write to, new or empty.", flag_values=values)
+    flags.DEFINE_string(
+        "out", None, "Folder to write to, new or empty. Required.", flag_values=values
+    )
     flags.mark_flag_as_required("out", flag_values=values)
 
 
@@ -161,6 +163,8 @@ def _check_flags(values: flags.FlagValues) -> None:
         raise ValueError("--split is one of a run's data set; with --model give --images.")
     if values.model and values["checkpoint"].present:
         raise ValueError("--checkpoint chooses one of a --workdir; with --model leave it out.")
+    if (values.model or "").endswith(".tflite") and values["scales"].present:
+        raise ValueError("--scales is for models; a .tflite file has its own. Leave it out.")
     runs.check_delegate(values)
     if values.split and values.classes:
         raise ValueError("--split has the classes of its data set; leave --classes out.")

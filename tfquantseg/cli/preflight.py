@@ -17,7 +17,6 @@ JSON says whether all of it runs on the TPU.
 
 from __future__ import annotations
 
-import json
 import shlex
 import tempfile
 from collections.abc import Sequence
@@ -26,7 +25,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from absl import flags
 
-from tfquantseg.cli import command, file_shape, recipes
+from tfquantseg.cli import command, file_shape, outputs, recipes
 
 if TYPE_CHECKING:
     from tfquantseg.export import Verdict
@@ -47,7 +46,7 @@ def _define(values: flags.FlagValues, argv: list[str]) -> None:
     recipes.define_config(values, argv, own=("model",))
     flags.DEFINE_string("model", None, "In place of --config, a .tflite file.", flag_values=values)
     file_shape.define(values)
-    flags.DEFINE_string("json", None, "Write the report to this file too.", flag_values=values)
+    outputs.define_json(values, "the report")
 
 
 class _Content(NamedTuple):
@@ -60,11 +59,9 @@ class _Content(NamedTuple):
 
 def _preflight(values: flags.FlagValues) -> int:
     from tfquantseg.export import graph_of, preflight
-    from tfquantseg.training import whole
 
     _check_flags(values)
-    if values.json:
-        whole.check_writable(Path(values.json))
+    json_to = outputs.json_path(values)
     content = _of_file(Path(values.model)) if values.model else _of_recipe(values)
     report = preflight(graph_of(content.tflite, name=content.name))
     verdict = _verdict(content.tflite)
@@ -73,10 +70,8 @@ def _preflight(values: flags.FlagValues) -> int:
     if verdict is not None:
         print(verdict)
         as_json["compiler"] = verdict.as_json()
-    if values.json:
-        to = Path(values.json)
-        whole.write_whole(to, json.dumps(as_json, indent=2).encode() + b"\n")
-        print(f"JSON  {command.shown(to)}")
+    if json_to:
+        print(f"JSON  {outputs.write_json(json_to, as_json)}")
     print("Next:")
     print(f"  {content.next}")
     return 0

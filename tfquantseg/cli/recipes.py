@@ -55,6 +55,7 @@ def define_config(values: flags.FlagValues, argv: list[str], own: Sequence[str] 
         flag_values=values,
         sys_argv=argv,
     )
+    values["config"].default_as_str = repr(DEFAULT)  # in --help, where its path is of no use
 
 
 def with_path(argv: Sequence[str]) -> list[str]:

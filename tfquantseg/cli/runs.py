@@ -22,7 +22,8 @@ class Run(NamedTuple):
 
 def define_workdir(values: flags.FlagValues, *, required: bool) -> None:
     """Defines `--workdir` and `--checkpoint`."""
-    flags.DEFINE_string("workdir", None, "Folder that a training made.", flag_values=values)
+    what = "Folder that a training made." + (" Required." if required else "")
+    flags.DEFINE_string("workdir", None, what, flag_values=values)
     if required:
         flags.mark_flag_as_required("workdir", flag_values=values)
     flags.DEFINE_enum(

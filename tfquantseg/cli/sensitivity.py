@@ -25,7 +25,6 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import json
 import re
 import shlex
 import sys
@@ -35,7 +34,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from absl import flags
 
-from tfquantseg.cli import command, runs
+from tfquantseg.cli import command, outputs, runs
 
 if TYPE_CHECKING:
     import keras
@@ -107,8 +106,8 @@ def _define(values: flags.FlagValues, argv: list[str]) -> None:
         "Folder to write to. Default: sensitivity in the work directory.",
         flag_values=values,
     )
-    flags.DEFINE_boolean("overwrite", False, "Replace what is there.", flag_values=values)
-    flags.DEFINE_string("json", None, "Write all numbers to this file too.", flag_values=values)
+    outputs.define_overwrite(values, "figures and rules there")
+    outputs.define_json(values, "all numbers")
 
 
 class _Subject(NamedTuple):
@@ -130,10 +129,9 @@ def _sensitivity(values: flags.FlagValues) -> int:
     letters = _letters(values.objects)
     base, better = _policies(values)
     folder = Path(values.out) if values.out else Path(values.workdir) / "sensitivity"
-    if values.json:
-        whole.check_writable(Path(values.json))
+    json_to = outputs.json_path(values)
     figure.check_free(sensitivity_figures.NAMES, folder, overwrite=values.overwrite)
-    _check_free(folder / _RULES, values)
+    outputs.check_free(folder / _RULES, values)
     config, checkpoint = runs.load(values.workdir, values.checkpoint)
     parts.deterministic(config.seed)
     subject = _subject(values, config, checkpoint)
@@ -165,8 +163,7 @@ def _sensitivity(values: flags.FlagValues) -> int:
     where = command.shown(folder)
     print(f"Figures  {', '.join(f'{where}/{one.name}.png, .csv' for one in figures)}")
     print(f"Rules    {where}/{_RULES}")
-    if values.json:
-        to = Path(values.json)
+    if json_to:
         content = {
             "network": subject.model.name,
             "data": config.data.name,
@@ -181,8 +178,7 @@ def _sensitivity(values: flags.FlagValues) -> int:
             "predicted": {"loss_rise": proposal.loss, "lost_descent": proposal.lost},
             "measured": checks,
         }
-        whole.write_whole(to, json.dumps(content, indent=1).encode() + b"\n")
-        print(f"JSON     {command.shown(to)}")
+        print(f"JSON     {outputs.write_json(json_to, content)}")
     print("Next:")
     print(
         f"  {command.command_line('train')} --config=RECIPE "
@@ -221,13 +217,6 @@ def _policies(values: flags.FlagValues) -> tuple[Policy, Policy]:
     bits = [(getattr(base, f"k_{one}"), getattr(integer, f"k_{one}")) for one in LETTERS]
     coarser = any(here is not None and here < there for here, there in bits)
     return base, preset(values.better or ("INTEGER" if coarser else "FLOAT"))
-
-
-def _check_free(path: Path, values: flags.FlagValues) -> None:
-    if path.exists() and not values.overwrite:
-        raise ValueError(
-            f"{path} is there already; replace it with --overwrite, or give another --out."
-        )
 
 
 def _subject(values: flags.FlagValues, config: ConfigDict, checkpoint: Any) -> _Subject:

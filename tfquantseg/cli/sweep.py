@@ -19,7 +19,6 @@ diverges is a row that says so; one that fails otherwise is told at the end, and
 
 from __future__ import annotations
 
-import json
 import shlex
 import sys
 from collections.abc import Sequence
@@ -28,7 +27,7 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from tfquantseg.cli import command, recipes
+from tfquantseg.cli import command, outputs, recipes
 
 if TYPE_CHECKING:
     from tfquantseg.sweep.description import Run, Sweep
@@ -55,7 +54,7 @@ def _define(values: flags.FlagValues, argv: list[str]) -> None:
         "sweep",
         None,
         "Sweep: a file with get_config(), or the name of one that comes with the project "
-        f"({', '.join(recipes.shipped_sweeps())}).",
+        f"({', '.join(recipes.shipped_sweeps())}). Required.",
         flag_values=values,
     )
     flags.DEFINE_string(
@@ -73,7 +72,8 @@ def _define(values: flags.FlagValues, argv: list[str]) -> None:
     flags.DEFINE_string(
         "only",
         None,
-        "Only runs in whose name, such as 'INTEGER, seed 0', this regular expression is found.",
+        "Train or list only runs in whose name, such as 'INTEGER, seed 0', this regular expression "
+        "is found.",
         flag_values=values,
     )
     flags.DEFINE_boolean(
@@ -82,12 +82,11 @@ def _define(values: flags.FlagValues, argv: list[str]) -> None:
     flags.DEFINE_boolean(
         "summary", False, "Show the summary of what is done, train nothing.", flag_values=values
     )
-    flags.DEFINE_string("json", None, "Write the summary to this file too.", flag_values=values)
+    outputs.define_json(values, "the summary")
 
 
 def _sweep(values: flags.FlagValues) -> int:
     from tfquantseg.sweep import table
-    from tfquantseg.training import whole
 
     sweep = read(values.sweep)
     runs = sweep.only(values.only) if values.only else sweep.runs
@@ -95,8 +94,11 @@ def _sweep(values: flags.FlagValues) -> int:
     work = Path(values.work) if values.work else Path("tfquantseg-runs") / path.stem
     if values.list and values.summary:
         raise ValueError("--list and --summary both show, without training; give one of them.")
-    if values.json:
-        whole.check_writable(Path(values.json))
+    if values.summary and values.only:
+        raise ValueError("--only chooses what is trained or listed, and --summary is of all runs.")
+    if values.list and values.json:
+        raise ValueError("--json is of the summary, which --list does not make; leave one out.")
+    json_to = outputs.json_path(values)
     if values.list:
         _print_list(runs, table.read(path), work)
         return 0
@@ -105,7 +107,7 @@ def _sweep(values: flags.FlagValues) -> int:
         return code
     rows = table.read(path)
     if not code or any(run.key in rows for run in sweep.runs):
-        _print_summary(sweep, rows, values, work)
+        _print_summary(sweep, rows, values, work, json_to)
     return code
 
 
@@ -213,10 +215,9 @@ def _print_list(runs: Sequence[Run], rows: dict[str, Row], work: Path) -> None:
 
 
 def _print_summary(
-    sweep: Sweep, rows: dict[str, Row], values: flags.FlagValues, work: Path
+    sweep: Sweep, rows: dict[str, Row], values: flags.FlagValues, work: Path, json_to: Path | None
 ) -> None:
     from tfquantseg.sweep.summary import summary_of
-    from tfquantseg.training import whole
 
     if not any(run.key in rows for run in sweep.runs):
         raise ValueError(
@@ -226,10 +227,8 @@ def _print_summary(
     summary = summary_of(sweep, rows)
     print(f"\n{summary.markdown()}\n")
     print(f"Table  {command.shown(Path(values.table))}")
-    if values.json:
-        to = Path(values.json)
-        whole.write_whole(to, json.dumps(summary.as_json(), indent=2).encode() + b"\n")
-        print(f"JSON   {command.shown(to)}")
+    if json_to:
+        print(f"JSON   {outputs.write_json(json_to, summary.as_json())}")
     given = shlex.join([f"--sweep={values.sweep}", f"--table={values.table}", f"--work={work}"])
     print("Next:")
     if any(run.key not in rows for run in sweep.runs):

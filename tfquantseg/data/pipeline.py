@@ -18,6 +18,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
+from tfquantseg.data.decoding import DECODING
 from tfquantseg.data.segmentation import Bytes, Pair, SegmentationData
 
 MID_GREY = 128
@@ -70,8 +71,7 @@ def batches(
     Padding is at the bottom and the right: mid-grey (128) in the image, the ignore label in the
     label map. Cropping a prediction to `[:H, :W]` undoes it.
 
-    Examples are decoded in Python, ahead of their turn. An iterator that is still alive when Python
-    itself ends waits for that for ever: a script that breaks off deletes its iterator.
+    Examples are decoded in Python, ahead of their turn, until Python ends.
 
     Args:
         data: What to read.
@@ -119,6 +119,10 @@ def batches(
         )
 
     def example(index: np.int64) -> Pair:
+        with DECODING.call():
+            return augmented(index)
+
+    def augmented(index: np.int64) -> Pair:
         pair = data.read(int(index))
         random = _random(_AUGMENTATION, seed, epoch, index)
         if size is not None and fit == "resize":

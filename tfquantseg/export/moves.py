@@ -113,10 +113,16 @@ def reshaped(operation: Any, values: list[Any]) -> Real | Integers:
 def joined(operation: Any, values: list[Any]) -> Real:
     """Returns tensors along the channels, by layer or op."""
     tensors = tuple(expect(value, Integers, operation.name).tensor for value in values)
-    if operation.axis not in (-1, 3) or len({t.shape[:2] for t in tensors}) != 1:
+    if not _is_over_channels(operation) or len({t.shape[:2] for t in tensors}) != 1:
         raise no_form(operation, "joins along another axis than the channels")
     shape = (*tensors[0].shape[:2], sum(tensor.shape[2] for tensor in tensors))
     return Real(operation.name, Concatenate, tensors, shape, {})
+
+
+def _is_over_channels(join: Any) -> bool:
+    """Whether the axis is the last one of what the model joins: 1 of [N, C], 3 of [N, H, W, C]."""
+    ranks = {len(node.outputs[0].shape) for node in join._inbound_nodes}
+    return all(join.axis in (-1, rank - 1) for rank in ranks)
 
 
 def same(operation: Any, values: list[Any]) -> Any:

@@ -11,7 +11,12 @@ from tfquantseg.layers.convolutions import (
 )
 from tfquantseg.layers.edge import Product, QuantEdge, hold_scales, set_evaluation_scales
 from tfquantseg.layers.objects import object_table, objects
-from tfquantseg.layers.on_integers import LeanMaxPooling2D, QuantDropout, RoundOnStep
+from tfquantseg.layers.on_integers import (
+    LeanMaxPooling2D,
+    QuantDropout,
+    RoundOnStep,
+    StaysOnGrid,
+)
 from tfquantseg.layers.prelu import QuantPReLU
 
 __all__ = [
@@ -28,6 +33,7 @@ __all__ = [
     "QuantEdge",
     "QuantPReLU",
     "RoundOnStep",
+    "StaysOnGrid",
     "clipped_statistics",
     "deviation_ratio",
     "factor_and_offset",

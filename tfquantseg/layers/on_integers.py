@@ -62,6 +62,45 @@ class RoundOnStep(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable("tfquantseg")
+class StaysOnGrid(keras.layers.Layer):
+    """Checks that a layer of the user's own has made integers of its input's grid.
+
+    Call arguments:
+        x: float32 of any shape.
+
+    Returns:
+        x. Other values raise `tf.errors.InvalidArgumentError`.
+
+    Attributes:
+        least: the smallest integer of the grid.
+        most: the largest.
+        message: what the error says.
+    """
+
+    def __init__(self, least: int, most: int, message: str, **kwargs: Any) -> None:
+        """Builds the layer."""
+        super().__init__(**kwargs)
+        self.least = least
+        self.most = most
+        self.message = message
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        """Returns x, once it has been checked."""
+        good = (x == tf.round(x)) & (x >= self.least) & (x <= self.most)
+        with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(good), [self.message])]):
+            return tf.identity(x)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Returns the input's shape."""
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns what a file needs to build the layer again."""
+        own = {"least": self.least, "most": self.most, "message": self.message}
+        return {**super().get_config(), **own}
+
+
+@keras.saving.register_keras_serializable("tfquantseg")
 class LeanMaxPooling2D(keras.layers.MaxPooling2D):
     """Pooling by maximum that keeps a byte a window for the backward pass; channels last.
 

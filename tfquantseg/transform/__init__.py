@@ -8,6 +8,7 @@ from tfquantseg.transform.flatten import count_convolutions, flatten
 from tfquantseg.transform.graph import read_graph, register
 from tfquantseg.transform.plan import Plan
 from tfquantseg.transform.rebuild import rebuild
+from tfquantseg.transform.scopes import check_names
 
 __all__ = ["Plan", "count_convolutions", "flatten", "plan", "quantize", "register"]
 
@@ -25,14 +26,17 @@ def plan(model: keras.Model, rules: Policy | Rules) -> Plan:
         (quantized tensors) with those that share one step.
 
     Raises:
-        ValueError: an operation with no plan, a rule that is never used.
+        ValueError: an operation with no plan, a rule that is never used, a name that graphs of
+            TensorFlow don't take.
     """
     rules = Rules.of(rules)
     if not isinstance(model, keras.Model):
         raise ValueError(f"model must be a keras.Model, received a {type(model).__name__}.")
     if any(isinstance(layer, QuantEdge) for layer in model._flatten_layers()):
         raise ValueError(f"{model.name!r} is quantized already; give the float model.")
-    return Plan.of(read_graph(flatten(model)), rules)
+    made = Plan.of(read_graph(flatten(model)), rules)
+    check_names(made, model.name)
+    return made
 
 
 def quantize(model: keras.Model, rules: Policy | Rules) -> keras.Model:
@@ -57,8 +61,8 @@ def quantize(model: keras.Model, rules: Policy | Rules) -> keras.Model:
         weights off their grids.
 
     Raises:
-        ValueError: an operation with no plan, a rule that is never used, weights beyond a fixed
-            limit.
+        ValueError: an operation with no plan, a rule that is never used, a name that graphs of
+            TensorFlow don't take, weights beyond a fixed limit.
     """
     quantized = rebuild(plan(model, rules), model.name)
     before, after = count_convolutions(model), _count_quantized(quantized)

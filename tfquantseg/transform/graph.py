@@ -5,13 +5,13 @@ import dataclasses
 from typing import Any, Literal
 
 import keras
-import numpy as np
 from keras import tree
 
-from tfquantseg.layers import Affine, factor_and_offset, is_affine
+from tfquantseg.layers import Affine, is_affine
 from tfquantseg.models.broadcast import BroadcastLike
 from tfquantseg.names import did_you_mean
 from tfquantseg.transform.activations import FUSED, LOOKED_UP, function_name
+from tfquantseg.transform.constants import constants_problem
 from tfquantseg.transform.replacements import instead_of, instead_of_activation
 
 Kind = Literal[
@@ -328,8 +328,8 @@ def _check(operation: Any, kind: Kind, arguments: Any) -> Kind:
                 f"it reads a tensor of shape {arguments.keras_tensors[0].shape}; planned are "
                 "[N, C], [N, L, C] and [N, H, W, C], which a Reshape in front makes of it"
             )
-    elif kind == "affine" and not all(np.isfinite(c).all() for c in factor_and_offset(operation)):
-        problem = "its constants hold NaN or infinity"
+    elif kind == "affine":
+        problem = constants_problem(operation)
     elif getattr(operation, "interpolation", "nearest") not in ("nearest", "bilinear"):
         problem = f"interpolation is {operation.interpolation!r}; use 'nearest' or 'bilinear'"
     elif getattr(operation, "fill_value", 0) or _pads_with_value(operation, arguments):

@@ -20,10 +20,12 @@ from tfquantseg.layers import (
     QuantEdge,
     QuantPReLU,
     RoundOnStep,
+    StaysOnGrid,
 )
+from tfquantseg.numerics.grids import Scaled
 from tfquantseg.transform.edges import Edge, Root
 from tfquantseg.transform.flatten import copy_weights
-from tfquantseg.transform.graph import Call
+from tfquantseg.transform.graph import Call, is_registered
 from tfquantseg.transform.limits import (
     batch_norm_limits,
     batch_norm_statistics,
@@ -117,13 +119,15 @@ class _Builder:
         if isinstance(call.operation, keras.layers.Dropout):
             return self._dropout(call.operation)((integers, step))
         moved = self._apply(call, {id(other): self.pair(other)[0] for other in call.inputs})
+        grid = self._plan.edge_of(tensor).A()
         if call.kind == "average":
             rounding = self._plan.policy(call).rounding
-            grid = self._plan.edge_of(tensor).A()
             # Devices count an unsigned grid of k bits from its middle.
             centre = 0 if grid is None or grid.signed else 2 ** (grid.bits - 1)
             name = f"{call.label}_rounded"
             moved = RoundOnStep(rounding, centre, name=name, dtype="float32")(moved)
+        if is_registered(type(call.operation)) and grid and grid.integer_bits:
+            moved = _checked(call, grid, grid.integer_bits)(moved)
         return moved, step
 
     def _member(self, call: Call, tensor: Any) -> tuple[Any, Any]:
@@ -315,6 +319,17 @@ class _Builder:
         if operation.center:
             layer.beta.assign(_on_master_grid(layer.beta, beta))
         return output
+
+
+def _checked(call: Call, grid: Scaled, bits: int) -> StaysOnGrid:
+    """Returns what names a registered layer that leaves the grid, before a convolution does."""
+    least, most = -(2 ** (bits - 1)) if grid.signed else 0, 2 ** (bits - 1) - 1
+    message = (  # without quotes, which TensorFlow would escape
+        f"{call.name} ({type(call.operation).__name__}) is registered as {call.kind}, and made "
+        f"values off the grid of what it reads, integers from {least} to {most}. A select only "
+        "moves or chooses values, an average only averages them: register it as float."
+    )
+    return StaysOnGrid(least, most, message, name=f"{call.label}_checked", dtype="float32")
 
 
 def _on_master_grid(variable: Any, value: np.ndarray) -> Any:
