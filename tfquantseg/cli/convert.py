@@ -3,6 +3,8 @@
 Examples:
   convert --workdir=tfquantseg-runs/digits
       Into tfquantseg-runs/digits/export.
+  convert --workdir=my-run --images=3
+      A first conversion, quicker: most of the time goes into the images compared step by step.
   convert --workdir=my-run --size=192,256 --output=shipped
       For images of 192 x 256 pixels, into another folder.
   convert --workdir=my-run --steps=percentile --finetune=100
