@@ -17,8 +17,8 @@ from tfquantseg.metrics import Interval
 _DIFFERENT = (255, 0, 255)
 _TILE = 288  # pixels
 _STANDS_FOR = (
-    "The reference kernels stand for a microcontroller, since tflite-micro computes the same "
-    "integers, the default kernels for the CPU of a phone or computer; a Coral's Edge TPU may "
+    "The reference kernels stand for tflite-micro on a microcontroller, with which the table above "
+    "compares them, the default kernels for the CPU of a phone or computer; a Coral's Edge TPU may "
     "compute other integers than both, which was not measured."
 )
 
