@@ -10,7 +10,10 @@ at an eighth of their rate. First look at the data, then train, then convert:
     ./bazelw run //tools:preflight -- --config=my_data --config.data.options.root=FOLDER
     ./bazelw run //tools:train -- --config=configs/my_data.py --config.data.options.root=FOLDER \
         --workdir=mine
-    ./bazelw run //tools:convert -- --workdir=mine
+    ./bazelw run //tools:convert -- --workdir=mine --logits=stride
+
+`--logits=stride` is for an Edge TPU: it leaves the last resize to the host, which the TPU might not
+take (docs/deployment.md has the lines for it). For a phone, leave the flag out.
 
 The last fifth of the images, in the order of their names, is held out to validate on. Every image
 is scaled to `data.size`, whatever its shape; other sizes are multiples of 16. A few hundred images

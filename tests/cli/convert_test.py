@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import errno
+import fcntl
 import hashlib
 import io
 import json
@@ -46,6 +47,8 @@ def test_files_and_certificate(converted: tuple[Path, str]) -> None:
     out, printed = converted
     assert "Every promise is kept." in printed
     assert "of an earlier conversion" not in printed
+    assert "This run has saved" not in printed
+    assert "Weights: the integers of training after step 2 of 2." in printed
     assert f"Int8         {out}/model_int8.tflite (" in printed
     found = json.loads((out / "certificate.json").read_text())
     assert found["ok"] and found["weights_equal"] and found["twin_equal"] and found["micro_equal"]
@@ -55,6 +58,9 @@ def test_files_and_certificate(converted: tuple[Path, str]) -> None:
     assert (found["size"], found["images"], found["split_images"]) == ([64, 64], 2, 4)
     # Four images of noise to a network of two steps; its scores are low, but file and model agree.
     assert abs(found["miou_graph"] - found["miou_tflite"]) < 0.02
+    for file in ("miou_twin", "miou_tflite"):
+        difference = found[file] - found["miou_graph"]
+        assert found[f"{file}_difference"]["estimate"] == pytest.approx(difference)
     # Steps and weights are those of training: the frozen model is the trained one.
     assert found["miou_running"] == found["miou_graph"]
     assert 0 <= found["miou_dynamic"] <= 1
@@ -65,7 +71,7 @@ def test_files_and_certificate(converted: tuple[Path, str]) -> None:
     assert (out / "certificate.md").read_text().startswith("# Certificate of model_int8.tflite")
     assert (out / "certificate.png").stat().st_size > 0
     assert "model_int8.tflite --images=PHOTOS --out=predictions\n" in printed
-    assert f"Edge TPU     {out}/edgetpu.md, .json: 21 of 21 operators would run on it" in printed
+    assert f"Edge TPU     {out}/edgetpu.md, .json: 21 of 21 operators on the TPU\n" in printed
     assert json.loads((out / "edgetpu.json").read_text())["ok"]
     with zipfile.ZipFile(out / "model_uint8.tflite") as labels:
         assert labels.read("labels.txt").decode().splitlines()[1] == "0"
@@ -264,10 +270,26 @@ def test_what_cannot_be_written_is_met_before_the_work(
     assert [path.name for path in tmp_path.iterdir()] == ["edgetpu.md"]
 
 
-def test_the_default_folder_and_another_size(trained: Path) -> None:
-    argv = ["convert", f"--workdir={trained}", "--size=72,80", "--images=1"]
-    assert convert.main(argv) == 0
-    assert FileNetwork(trained / "export" / "model_int8.tflite").size == (72, 80)
+def test_an_unfinished_run_into_the_default_folder_at_another_size(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = shutil.copytree(trained, tmp_path / "run")
+    for file in (run / "config.json", run / "checkpoints" / "step_00000002" / "checkpoint.json"):
+        about = json.loads(file.read_text())
+        about.get("config", about)["steps"] = 3
+        file.write_text(json.dumps(about))
+    with (run / "lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert convert.main(["convert", f"--workdir={run}", "--size=72,80", "--images=1"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith(
+        f"This run has saved step 2 of 3 (and process {os.getpid()} trains there now): the file "
+        "will hold step 2.\n"
+    )
+    assert "Weights: the integers of training after step 2 of 3." in shown
+    certified = json.loads((run / "export" / "certificate.json").read_text())
+    assert (certified["step"], certified["training_steps"]) == (2, 3)
+    assert FileNetwork(run / "export" / "model_int8.tflite").size == (72, 80)
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,11 @@
 """The shape of the file that commands write: what they take."""
 
 import dataclasses
+import shlex
 import types
 
 import pytest
+from absl import flags
 
 from tfquantseg.cli import file_shape
 from tfquantseg.export.network import Network, Tensor
@@ -26,3 +28,15 @@ def test_several_inputs_or_outputs_are_for_python(several, counted: str) -> None
         ValueError, match=rf"'net' has {counted}.* In Python tfquantseg\.export takes any number"
     ):
         file_shape.with_output(values, dataclasses.replace(_ONE, **several))
+
+
+def test_the_same_command_at_a_stride_can_be_typed_again() -> None:
+    values = flags.FlagValues()
+    file_shape.define(values)
+    flags.DEFINE_string("workdir", None, "", flag_values=values)
+    flags.DEFINE_integer("images", 20, "", flag_values=values)
+    values(["convert", "--workdir=my run", "--size=72,80", "--logits=full"])
+    again = file_shape.again_at_stride(values)
+    assert sorted(shlex.split(again)) == ["--logits=stride", "--size=72,80", "--workdir=my run"]
+    values(["convert", *shlex.split(again)])
+    assert (values.workdir, values.logits, values.size) == ("my run", "stride", ["72", "80"])

@@ -2,13 +2,16 @@
 
 import json
 import os
+import shlex
 from pathlib import Path
 
+import keras
 import pytest
 
 from tests.export import every_operation, files
+from tfquantseg import preset, quantize
 from tfquantseg.cli import preflight
-from tfquantseg.export import freeze, write_tflite
+from tfquantseg.export import draft, freeze, write_tflite
 
 SMALL = (
     "--config=digits",
@@ -76,6 +79,36 @@ def test_of_a_file(
     report = json.loads(to.read_text())
     assert report["cuts"] == [18]
     assert report["compiler"]["mapped"] == 1
+
+
+@pytest.mark.parametrize(("of_a_run", "workdir"), [(True, "my run"), (False, "RUN")])
+def test_the_remedy_of_a_last_resize_in_doubt_stands_before_the_compiler(
+    of_a_run: bool,
+    workdir: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    image = keras.Input((16, 16, 3))
+    x = keras.layers.Rescaling(1 / 128, offset=-1)(image)
+    x = keras.layers.UpSampling2D(4, interpolation="bilinear")(keras.layers.Conv2D(2, 1)(x))
+    file = tmp_path / "my run" / "export" / "model_int8.tflite"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(
+        write_tflite(draft(quantize(keras.Model(image, x), preset("INTEGER")), 16, 16))
+    )
+    if of_a_run:
+        (tmp_path / "my run" / "checkpoints").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert preflight.main(["preflight", f"--model={file.relative_to(tmp_path)}"]) == 0
+    shown = capsys.readouterr().out
+    assert "**1 of 2 operators on the TPU for certain, 1 in doubt (the last resize).**" in shown
+    assert shown.splitlines()[-4:] == [
+        "Next:",
+        f"  tfquantseg-convert {shlex.quote(f'--workdir={workdir}')} --logits=stride",
+        "  (which leaves the last resize to the host)",
+        "  edgetpu_compiler -s 'my run/export/model_int8.tflite'",
+    ]
 
 
 def test_a_file_that_is_cut_short_or_none(

@@ -13,7 +13,7 @@ from tests.export import every_operation
 from tfquantseg import preset, quantize
 from tfquantseg.data.image_files import read_image
 from tfquantseg.data.pipeline import resize_image
-from tfquantseg.export import FileNetwork, freeze, with_segmenter_metadata, write_tflite
+from tfquantseg.export import FileNetwork, at_stride, freeze, with_segmenter_metadata, write_tflite
 from tfquantseg.layers import QuantConv2D, QuantDepthwiseConv2D
 from tfquantseg.training.prediction import FixedSizePredictor
 
@@ -74,6 +74,24 @@ def test_litert_in_python_reads_a_photo_as_predict_does(here: pathlib.Path) -> N
     np.testing.assert_array_equal(_run("np.full(", scaled)["classes"], padding(photo))
 
 
+def test_small_logits_are_enlarged_as_the_network_would(here: pathlib.Path) -> None:
+    image = keras.Input((64, 48, 3))
+    x = keras.layers.Rescaling(1 / 128, offset=-1)(image)
+    x = keras.layers.Conv2D(3, 8, strides=8, padding="same")(x)
+    x = keras.layers.UpSampling2D(8, interpolation="bilinear")(x)
+    model = quantize(keras.Model(image, x), preset("INTEGER"))
+    photo = np.random.default_rng(2).integers(0, 256, (64, 48, 3), np.uint8)
+    model(photo[np.newaxis].astype(np.float32), training=True)
+    file = here / "export" / "model_int8.tflite"
+    file.write_bytes(write_tflite(at_stride(freeze(model, 64, 48))))
+    Image.fromarray(photo).save(here / "photo.png")
+    found = _run("moveaxis", _run("Interpreter("))
+    assert found["small"].shape == (8, 6, 3)
+    assert len(np.unique(found["classes"])) == 3
+    # By 8, weights are multiples of 1/16 and products of int8 exact: no rounding, the same ties.
+    np.testing.assert_array_equal(found["classes"], FileNetwork(file).classify(photo))
+
+
 def test_two_images_and_two_outputs_become_a_certified_file() -> None:
     photo, depth = keras.Input((16, 16, 3), name="photo"), keras.Input((16, 16, 1), name="depth")
     grids = [keras.layers.Rescaling(1 / 128, offset=-1)(image) for image in (photo, depth)]
@@ -97,6 +115,7 @@ def test_every_block_is_run_or_needs_a_board() -> None:
         False,
         False,
         True,
+        False,
         False,
     ]
 

@@ -42,6 +42,18 @@ def test_a_branch_that_does_not_depend_on_the_cut_stays() -> None:
     assert report.tpu_outputs == first.outputs + even.outputs
 
 
+def test_what_needs_an_operator_in_doubt_is_in_doubt_too() -> None:
+    first = _step("RELU", _image())
+    large = operator("RESIZE_BILINEAR", [*first.outputs], tensor(1, 64, 64, 4))
+    small = operator("MAX_POOL_2D", [*large.outputs], tensor(1, 8, 8, 4))
+    aside = _step("RELU6", *first.outputs)
+    joined = _step("ADD", *small.outputs, *aside.outputs)
+    report = preflight(graph(first, large, small, aside, joined))
+    assert _places(report) == ["TPU", *2 * ["TPU, in doubt"], "TPU", "TPU, in doubt"]
+    assert [placed.index for placed in report.in_doubt] == [1, 2, 4]
+    assert report.cpu == () and not report.ok and not report.resize_is_for_host
+
+
 def test_what_the_cpu_does_first_cuts_nothing() -> None:
     quantize = operator("QUANTIZE", [tensor(1, 8, 8, 4, type="FLOAT32")], tensor(1, 8, 8, 4))
     relu = _step("RELU", *quantize.outputs)

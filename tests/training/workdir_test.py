@@ -1,6 +1,7 @@
 """One work directory, one config, one process."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,15 @@ def test_an_unclaimed_directory_into_which_somebody_wrote_stays(tmp_path: Path) 
     with workdir.opened(tmp_path / "run", CONFIG) as path:
         (path / "notes.txt").write_text("mine")
     assert list(tmp_path.rglob("*.*")) == [tmp_path / "run" / "notes.txt"]
+
+
+def test_who_trains_in_it_is_told_while_it_does(tmp_path: Path) -> None:
+    assert workdir.trainer(tmp_path) is None
+    with workdir.opened(tmp_path, CONFIG):
+        workdir.claim(tmp_path, CONFIG)
+        assert workdir.trainer(tmp_path) == str(os.getpid())
+    assert (tmp_path / "lock").exists()
+    assert workdir.trainer(tmp_path) is None
 
 
 def test_the_same_config_opens_it_again(tmp_path: Path) -> None:

@@ -16,6 +16,11 @@ from tfquantseg.metrics import Interval
 
 _DIFFERENT = (255, 0, 255)
 _TILE = 288  # pixels
+_STANDS_FOR = (
+    "The reference kernels stand for tflite-micro on a microcontroller, with which the table above "
+    "compares them, the default kernels for the CPU of a phone or computer; a Coral's Edge TPU may "
+    "compute other integers than both, which was not measured."
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,6 +29,8 @@ class Frozen:
 
     Attributes:
         method: "running", the estimates of training; "max" or "percentile" over images.
+        step: of training, after which the checkpoint was saved.
+        steps: of the whole training, by its recipe.
         split: data set and split of those images; "" for running ones.
         images: how many.
         percentile: of all values; None but for "percentile".
@@ -31,6 +38,8 @@ class Frozen:
     """
 
     method: str
+    step: int
+    steps: int
     split: str = ""
     images: int = 0
     percentile: float | None = None
@@ -44,6 +53,8 @@ class Frozen:
     def as_json(self) -> dict[str, object]:
         """The fields as the certificate's JSON names them."""
         return {
+            "step": self.step,
+            "training_steps": self.steps,
             "weights_of": self.weights_of,
             "activation_steps": {
                 "method": self.method,
@@ -63,11 +74,12 @@ class Frozen:
             f"{self.images} images of {self.split}",
         }[self.method]
         steps = f"Activation steps: {source}."
+        after = f"after step {self.step:,} of {self.steps:,}"
         if not self.fine_tuned:
-            return f"{steps} Weights: the integers that training ended with."
+            return f"{steps} Weights: the integers of training {after}."
         return (
-            f"{steps} Weights: the integers that {self.fine_tuned} more steps of training ended "
-            "with, at these constant activation steps; they are not those of the checkpoint."
+            f"{steps} Weights: the integers that {self.fine_tuned} more steps of training {after} "
+            "ended with, at these constant activation steps; they are not those of the checkpoint."
         )
 
 
@@ -83,7 +95,8 @@ class Scores:
         graph: the frozen model's, in Keras: the steps of the file, and its weights.
         reference: the file's, by the reference kernels, which compute what the twin does.
         default: the file's, by the kernels of phones and computers.
-        difference: file (reference) less graph, with its bootstrap interval.
+        reference_less_graph: the difference of these two, with its bootstrap interval.
+        default_less_graph: likewise.
     """
 
     split: str
@@ -93,7 +106,8 @@ class Scores:
     graph: float
     reference: float
     default: float
-    difference: Interval
+    reference_less_graph: Interval
+    default_less_graph: Interval
 
     def as_json(self) -> dict[str, object]:
         """The scores as the certificate's JSON names them."""
@@ -105,7 +119,8 @@ class Scores:
             "miou_graph": self.graph,
             "miou_twin": self.reference,
             "miou_tflite": self.default,
-            "miou_difference": dataclasses.asdict(self.difference),
+            "miou_twin_difference": dataclasses.asdict(self.reference_less_graph),
+            "miou_tflite_difference": dataclasses.asdict(self.default_less_graph),
         }
 
 
@@ -165,21 +180,23 @@ def page(
         "",
         f"mIoU on all {scores.images} images of {scores.split}.",
         "",
-        "| | mIoU |",
-        "|---|---|",
-        f"| trained model, Keras, each image's own activation scales | {scores.dynamic:.2%} |",
-        f"| trained model, Keras, running scales | {scores.running:.2%} |",
-        f"| frozen model, Keras | {scores.graph:.2%} |",
-        f"| file, reference kernels (the twin) | {scores.reference:.2%} |",
-        f"| file, default kernels | {scores.default:.2%} |",
-        f"| file less frozen model | {100 * scores.difference.estimate:+.2f} points "
-        f"({scores.difference.level:.0%} of resampled image sets: "
-        f"{100 * scores.difference.low:+.2f} to {100 * scores.difference.high:+.2f}) |",
+        f"| | mIoU | less frozen model ({scores.default_less_graph.level:.0%} of resampled image "
+        "sets), points |",
+        "|---|---|---|",
+        f"| trained model, Keras, each image's own activation scales | {scores.dynamic:.2%} | |",
+        f"| trained model, Keras, running scales | {scores.running:.2%} | |",
+        f"| frozen model, Keras | {scores.graph:.2%} | |",
+        f"| file, LiteRT's reference kernels | {scores.reference:.2%} | "
+        f"{_points(scores.reference_less_graph)} |",
+        f"| file, LiteRT's default kernels (XNNPACK) | {scores.default:.2%} | "
+        f"{_points(scores.default_less_graph)} |",
+        "",
+        _STANDS_FOR,
         "",
         "## Weights",
         "",
-        f"Each read back from the file and compared with the integer that {frozen.weights_of} "
-        "ended with, times the sign of its channel's gamma.",
+        f"Each read back from the file and compared with the integer of {frozen.weights_of}, times "
+        "the sign of its channel's gamma.",
         "",
         "| convolution | weights | equal | channels turned | channels of gamma 0 |",
         "|---|---|---|---|---|",
@@ -204,6 +221,12 @@ def page(
         for layer in certificate.layers
     ]
     return "\n".join(lines) + "\n"
+
+
+def _points(difference: Interval) -> str:
+    """A difference of mIoU in points, with its interval."""
+    low, high = 100 * difference.low, 100 * difference.high
+    return f"{100 * difference.estimate:+.2f} ({low:+.2f} to {high:+.2f})"
 
 
 def picture(

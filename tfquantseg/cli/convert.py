@@ -3,6 +3,8 @@
 Examples:
   convert --workdir=tfquantseg-runs/digits
       Into tfquantseg-runs/digits/export.
+  convert --workdir=my-run --images=3
+      A first conversion, quicker: most of the time goes into the images compared step by step.
   convert --workdir=my-run --size=192,256 --output=shipped
       For images of 192 x 256 pixels, into another folder.
   convert --workdir=my-run --steps=percentile --finetune=100
@@ -47,7 +49,7 @@ if TYPE_CHECKING:
     from tfquantseg.analysis.certificate_page import Scores
     from tfquantseg.data import SegmentationData
     from tfquantseg.data.segmentation import Bytes
-    from tfquantseg.export import Network
+    from tfquantseg.export import Network, Report
     from tfquantseg.metrics import Counts
 
 BROKEN_PROMISE = 1
@@ -129,7 +131,6 @@ def _convert(values: flags.FlagValues) -> int:
     picture = _picture(run, content, size)
     as_json = {
         "model": network.name,
-        "step": run.step,
         "size": list(size),
         "output": values.logits,
         "sha256": digest,
@@ -153,7 +154,8 @@ def _convert(values: flags.FlagValues) -> int:
     print(f"Int8         {where}/model_int8.tflite ({len(content):,} bytes)")
     print(f"Uint8        {_write_uint8(folder, network, about)}")
     print(f"Certificate  {where}/certificate.md, .json, and where pixels differ: .png")
-    print(f"Edge TPU     {where}/edgetpu.md, .json: {_preflight(folder)}")
+    report = _preflight(folder)
+    print(f"Edge TPU     {where}/edgetpu.md, .json: {report.headline}")
     _tell_older(folder, older)
     print("Next:")
     model = f"--model={where}/model_int8.tflite"
@@ -161,6 +163,9 @@ def _convert(values: flags.FlagValues) -> int:
     shown = f"{shlex.quote(model)} --images=PHOTOS --out=predictions"
     print(f"  {command.command_line('predict')} {shown}")
     print(f"  {command.command_line('evaluate')} {shlex.join([workdir, model])}")
+    if report.resize_is_for_host:
+        print(f"  {command.command_line('convert')} {file_shape.again_at_stride(values)}")
+        print("  (for an Edge TPU: the same without the last resize, which is then the host's)")
     return 0
 
 
@@ -189,8 +194,8 @@ def _write_uint8(folder: Path, network: Network, about: dict[str, Any]) -> str:
     return f"{command.shown(folder)}/model_uint8.tflite {said}"
 
 
-def _preflight(folder: Path) -> str:
-    """Writes what the Edge TPU will do with the file; returns it in a few words."""
+def _preflight(folder: Path) -> Report:
+    """Writes what the Edge TPU will do with the file, and returns it."""
     from tfquantseg.export import compiler_verdict, preflight, read_graph
 
     file = folder / "model_int8.tflite"
@@ -200,8 +205,7 @@ def _preflight(folder: Path) -> str:
         pages, as_json = [*pages, str(verdict)], {**as_json, "compiler": verdict.as_json()}
     _write(folder, "edgetpu.md", "\n\n".join(pages).encode() + b"\n")
     _write(folder, "edgetpu.json", json.dumps(as_json, indent=2).encode() + b"\n")
-    total = len(report.placed)
-    return f"{total - len(report.cpu)} of {total} operators would run on it"
+    return report
 
 
 def _tell_older(folder: Path, older: list[str]) -> None:
@@ -227,6 +231,8 @@ def _load(values: flags.FlagValues) -> _Run:
     from tfquantseg.training.evaluation import load_model
 
     config, checkpoint = runs.load(values.workdir, values.checkpoint)
+    if told := runs.unfinished(values.workdir, config, checkpoint):
+        print(f"{told}: the file will hold step {checkpoint.step}.", flush=True)
     if values.finetune:
         parts.deterministic(config.seed)
     data = parts.data(config, values.split or config.data.val)
@@ -277,7 +283,8 @@ def _scores(run: _Run, content: bytes, size: tuple[int, int], before: dict[str, 
         graph=scores(graph).miou,
         reference=scores(reference).miou,
         default=scores(default).miou,
-        difference=bootstrap_difference(reference, graph),
+        reference_less_graph=bootstrap_difference(reference, graph),
+        default_less_graph=bootstrap_difference(default, graph),
     )
 
 

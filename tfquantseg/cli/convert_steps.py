@@ -90,7 +90,7 @@ def freeze_steps(
     from tfquantseg.training.fine_tuning import fine_tune
     from tfquantseg.training.some_images import some_images
 
-    frozen = Frozen(values.steps, fine_tuned=values.finetune)
+    frozen = Frozen(values.steps, done, config.steps, fine_tuned=values.finetune)
     scales: dict[str, float] = {}
     if values.steps != "running":
         data = parts.data(config, config.data.train)

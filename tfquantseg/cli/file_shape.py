@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from typing import TYPE_CHECKING
 
 from absl import flags
@@ -34,8 +35,9 @@ def define_size(values: flags.FlagValues) -> None:
     flags.DEFINE_list(
         "size",
         None,
-        "Height and width of the file's image in pixels. Default: that of the split's largest "
-        "image, padded as evaluation pads it.",
+        "Height and width of the file's image in pixels. Default: of a recipe that scales images "
+        "(data.fit='resize') its data.size; of another that of the split's largest image, padded "
+        "as evaluation pads it.",
         flag_values=values,
     )
 
@@ -59,6 +61,13 @@ def with_output(values: flags.FlagValues, network: Network) -> Network:
     if values.logits == "stride":
         return at_stride(network)
     return with_argmax(network) if values.logits == "argmax" else network
+
+
+def again_at_stride(values: flags.FlagValues) -> str:
+    """The flags that were given, as they can be typed again, with `--logits=stride`."""
+    given = [values[name] for name in values if name != "logits"]
+    same = [flag.serialize() for flag in given if flag.present]
+    return shlex.join([*same, "--logits=stride"])
 
 
 def size_of(

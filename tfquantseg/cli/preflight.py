@@ -12,7 +12,8 @@ It names each operator that stays on the CPU, where the compiler would cut the g
 what to change; the versions of the operators, the memory of weights and activations, and resizes
 that kernels compute differently. The page is a prediction by rules; edgetpu_compiler, if it is on
 PATH, is run too and its verdict shown. The exit code is 0 whatever the prediction is; "ok" in the
-JSON says whether all of it runs on the TPU.
+JSON says whether all of it runs on the TPU, nothing being in doubt. A last resize that is in doubt
+is left to the host by `convert --logits=stride`.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from absl import flags
 from tfquantseg.cli import command, file_shape, outputs, recipes
 
 if TYPE_CHECKING:
-    from tfquantseg.export import Verdict
+    from tfquantseg.export import Report, Verdict
 
 
 def main(argv: Sequence[str]) -> int:
@@ -72,9 +73,33 @@ def _preflight(values: flags.FlagValues) -> int:
         as_json["compiler"] = verdict.as_json()
     if json_to:
         print(f"JSON  {outputs.write_json(json_to, as_json)}")
-    print("Next:")
-    print(f"  {content.next}")
+    mended = _mended(values, report)
+    then = [*mended, content.next] if values.model else [content.next, *mended]
+    print("Next:", *then, sep="\n  ")
     return 0
+
+
+def _mended(values: flags.FlagValues, report: Report) -> list[str]:
+    """What to type, or to look at, where it is not certain that all runs on the TPU."""
+    if report.resize_is_for_host:
+        arguments = [f"--workdir={_run_of(Path(values.model)) if values.model else 'RUN'}"]
+        if values["size"].present:
+            arguments.append(values["size"].serialize())
+        return [
+            f"{command.command_line('convert')} {shlex.join([*arguments, '--logits=stride'])}",
+            "(which leaves the last resize to the host)",
+        ]
+    if report.in_doubt:
+        return ["(what is in doubt may end up on the CPU; its rows above say what to change)"]
+    return []
+
+
+def _run_of(file: Path) -> str:
+    """The work directory in whose folder a file lies, or else a word in its place."""
+    from tfquantseg.training.workdir import CHECKPOINTS
+
+    run = file.absolute().parent.parent
+    return command.shown(run) if (run / CHECKPOINTS).is_dir() else "RUN"
 
 
 def _check_flags(values: flags.FlagValues) -> None:

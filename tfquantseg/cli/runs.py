@@ -87,3 +87,23 @@ def load(workdir: str, which: Literal["best", "last"]) -> Run:
     checkpoint = checkpoints.find(path / files.CHECKPOINTS, which)
     checkpoints.check_config(checkpoint, recipe.plain(config))
     return Run(config, checkpoint)
+
+
+def unfinished(workdir: str, config: ConfigDict, checkpoint: Checkpoint) -> str:
+    """The beginning of a sentence where a checkpoint is not of the recipe's last step, else "".
+
+    Args:
+        workdir: What was given as `--workdir`.
+        config: The run's config.
+        checkpoint: The one that was taken.
+    """
+    from tfquantseg.training import checkpoints
+    from tfquantseg.training import workdir as files
+
+    if checkpoint.step == config.steps:
+        return ""
+    path = Path(workdir)
+    newest = checkpoints.newest(path / files.CHECKPOINTS) or checkpoint
+    process = files.trainer(path)
+    now = f" (and process {process} trains there now)" if process else ""
+    return f"This run has saved step {newest.step} of {config.steps}{now}"

@@ -13,6 +13,7 @@ from tfquantseg.export.edgetpu_limits import INFERRED, Finding
 from tfquantseg.export.edgetpu_report import (
     AFTER_A_CUT,
     BEFORE,
+    IN_DOUBT,
     NOT_TAKEN,
     ON_CHIP_BYTES,
     TPU,
@@ -52,18 +53,28 @@ def preflight(graph: Graph) -> Report:
     if not graph.operators:
         raise ValueError(f"{graph.name} holds no operator: there is nothing to run.")
     reasons = [refusals(operator) for operator in graph.operators]
-    places = _places(graph, [not reason for reason in reasons])
+    doubted = [
+        () if reason else doubts(operator)
+        for reason, operator in zip(reasons, graph.operators, strict=True)
+    ]
+    # Certain is what stays on the TPU also where nothing that is in doubt is taken.
+    at_best = _places(graph, [not reason for reason in reasons])
+    at_worst = _places(graph, [not (reasons[i] or doubted[i]) for i in range(len(reasons))])
+    places = [
+        IN_DOUBT if best == TPU and worst != TPU else best
+        for best, worst in zip(at_best, at_worst, strict=True)
+    ]
     placed = tuple(
         Placed(
             index=index,
             operator=operator,
             place=place,
             refusals=reason,
-            doubts=() if reason else doubts(operator),
+            doubts=doubt,
             remarks=remarks(operator),
         )
-        for index, (operator, reason, place) in enumerate(
-            zip(graph.operators, reasons, places, strict=True)
+        for index, (operator, reason, doubt, place) in enumerate(
+            zip(graph.operators, reasons, doubted, places, strict=True)
         )
     )
     report = Report(graph=graph, placed=placed, findings=())

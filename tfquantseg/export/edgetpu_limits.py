@@ -158,7 +158,8 @@ def _large_resize(operator: Operator) -> Iterator[Finding]:
         yield Finding(
             what=f"Its output {by(output.shape)} is too large: {output.bytes:,} bytes, and "
             f"{_RESIZE_LEFT:,} were too large in a network of Coral's.",
-            change="Export the logits at the network's stride and enlarge them on the host.",
+            change="If it is the last, leave it to the host by `convert --logits=stride`; else "
+            "resize to a smaller size, or fewer channels.",
             basis=INFERRED,
         )
 
@@ -171,8 +172,8 @@ def _doubtful_resize(operator: Operator) -> Iterator[Finding]:
             what=f"A resize by {factor:.3g} to {by(output.shape)}, {output.bytes:,} bytes: by more "
             f"than {_FACTOR_TAKEN}, or to more than {_RESIZE_TAKEN:,} bytes, none is known to be "
             "taken.",
-            change="Resize in steps of 2, or fewer channels; if it is the last, export the logits "
-            "before it.",
+            change="If it is the last, leave it to the host by `convert --logits=stride`; else "
+            "resize in steps of 2, or fewer channels.",
             basis=INFERRED,
         )
 

@@ -12,6 +12,7 @@ ON_CHIP_BYTES = int(6.9 * 2**20)
 """About what the compiler finds free for weights; a program's own size takes from it."""
 
 TPU = "TPU"
+IN_DOUBT = "TPU, in doubt"
 BEFORE = "CPU: before the TPU"
 NOT_TAKEN = "CPU: not taken"
 AFTER_A_CUT = "CPU: after a cut"
@@ -32,8 +33,9 @@ class Placed:
     Attributes:
         index: its place in the order in which operators run.
         operator: the operator.
-        place: where it is predicted to run: "TPU", "CPU: before the TPU", "CPU: not taken", or
-            "CPU: after a cut" for one that could be taken.
+        place: where it is predicted to run: "TPU"; "TPU, in doubt" where it, or one before it that
+            it needs, might not be taken; "CPU: before the TPU"; "CPU: not taken"; or "CPU: after a
+            cut" for one that could be taken.
         refusals: why the compiler cannot take it; empty if it can.
         doubts: why the compiler might not take it all the same.
         remarks: what is worth knowing of it, wherever it runs.
@@ -49,7 +51,7 @@ class Placed:
     @property
     def on_tpu(self) -> bool:
         """Whether it is predicted to run on the TPU."""
-        return self.place == TPU
+        return self.place in (TPU, IN_DOUBT)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -68,8 +70,31 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """Whether every operator is predicted to run on the TPU."""
-        return all(placed.on_tpu for placed in self.placed)
+        """Whether every operator is predicted to run on the TPU, and none is in doubt."""
+        return all(placed.place == TPU for placed in self.placed)
+
+    @property
+    def headline(self) -> str:
+        """How many operators run on the TPU, in a few words."""
+        doubted = self.in_doubt
+        certain = len(self.placed) - len(self.cpu) - len(doubted)
+        said = f"{certain} of {len(self.placed)} operators on the TPU"
+        if not doubted:
+            return said
+        only_last = doubted == self.placed[-1:] and self.resize_is_for_host
+        which = "the last resize" if only_last else f"the first: {_label(doubted[0])}"
+        return f"{said} for certain, {len(doubted)} in doubt ({which})"
+
+    @property
+    def in_doubt(self) -> tuple[Placed, ...]:
+        """The operators that are predicted to run on the TPU, and might not."""
+        return tuple(placed for placed in self.placed if placed.place == IN_DOUBT)
+
+    @property
+    def resize_is_for_host(self) -> bool:
+        """Whether the file ends in a resize that is not certain to run on the TPU."""
+        last = self.placed[-1]
+        return last.operator.op.startswith("RESIZE_") and last.place != TPU
 
     @property
     def cpu(self) -> tuple[Placed, ...]:
@@ -121,7 +146,9 @@ class Report:
         return {
             "file": self.graph.name,
             "ok": self.ok,
-            "operators_on_tpu": len(self.placed) - len(self.cpu),
+            "headline": self.headline,
+            "operators_on_tpu": sum(placed.place == TPU for placed in self.placed),
+            "operators_in_doubt": len(self.in_doubt),
             "operators_on_cpu": len(self.cpu),
             "cuts": [placed.index for placed in self.cuts],
             "tpu_inputs": [_tensor(tensor) for tensor in self.tpu_inputs],
@@ -155,9 +182,8 @@ class Report:
 
 def _page(report: Report) -> str:
     """Returns the report in Markdown."""
-    total, on_cpu = len(report.placed), len(report.cpu)
     lines = [f"# Edge TPU preflight: {report.graph.name}", ""]
-    lines += [f"**{total - on_cpu} of {total} operators on the TPU.** {_INTRODUCTION}", ""]
+    lines += [f"**{report.headline}.** {_INTRODUCTION}", ""]
     lines += [*_facts(report), ""]
     if report.findings:
         lines += ["## The file", "", "| what | change | basis |", "|---|---|---|"]
@@ -187,7 +213,9 @@ def _facts(report: Report) -> Iterator[str]:
     yield f"| runtime asked for | {graph.min_runtime_version or 'not said'} |"
     yield f"| the TPU reads | {_sizes(report.tpu_inputs)} |"
     yield f"| the TPU writes | {_sizes(report.tpu_outputs)} |"
-    yield f"| cut at | {', '.join(map(_label, report.cuts)) or 'nothing'} |"
+    doubted = ", ".join(_label(placed) for placed in report.in_doubt if placed.doubts)
+    perhaps = f"; perhaps at {doubted}" if doubted else ""
+    yield f"| cut at | {', '.join(map(_label, report.cuts)) or 'nothing'}{perhaps} |"
 
 
 def _rows(rows: Iterable[tuple[Placed, tuple[Finding, ...]]]) -> Iterator[str]:

@@ -115,6 +115,28 @@ def read_config(path: Path) -> dict[str, Any]:
     return config
 
 
+def trainer(path: Path) -> str | None:
+    """The id of the process that trains in a work directory now; None if none does.
+
+    It asks for the lock, shared and for an instant.
+
+    Raises:
+        OSError: The lock cannot be read.
+    """
+    try:
+        descriptor = os.open(path / _LOCK, os.O_RDONLY)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _owner(descriptor)
+    else:
+        return None
+    finally:
+        os.close(descriptor)
+
+
 def _check_ours(path: Path) -> None:
     """Checks that a directory is empty, or that a training made it."""
     there = sorted(inside.name for inside in path.iterdir())
@@ -174,13 +196,17 @@ def _locked(path: Path) -> Iterator[None]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            owner = os.read(descriptor, 32).decode() or "unknown"
             raise ValueError(
-                f"{path} is in use: process {owner} trains there. Wait until it has ended, stop "
-                "it, or give another --workdir."
+                f"{path} is in use: process {_owner(descriptor)} trains there. Wait until it has "
+                "ended, stop it, or give another --workdir."
             ) from None
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, str(os.getpid()).encode(), 0)
         yield
     finally:
         os.close(descriptor)
+
+
+def _owner(descriptor: int) -> str:
+    """The id of the process that holds a lock, from its file."""
+    return os.read(descriptor, 32).decode() or "unknown"
