@@ -19,6 +19,8 @@ from absl import app, flags
 
 USER_ERROR = 2
 _HELP = ("--help", "-help", "--?", "-?")
+STOPPED = 128
+"""Exit codes above it are those of a signal."""
 _EXPECTED = (ValueError, OSError, FloatingPointError, flags.Error)
 
 

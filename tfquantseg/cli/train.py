@@ -6,9 +6,10 @@ Examples:
   train --config=configs/camvid_fcn8s.py --config.policy=FLOAT --workdir=/tmp/camvid-float
       Another recipe, one value of it changed.
 
-The same command again goes on where it stopped. SIGTERM and Ctrl-C save a checkpoint first; the
-exit code is then 143 or 130. Without --workdir, files go to tfquantseg-runs/NAME in the current
-folder, NAME being the recipe's.
+The same command again goes on where it stopped. SIGTERM and Ctrl-C finish the step and save it; a
+second one ends at once, and what came after the last checkpoint is lost. The exit code is then 143
+or 130. Without --workdir, files go to tfquantseg-runs/NAME in the current folder, NAME being the
+recipe's.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ def _train(values: flags.FlagValues) -> int:
             f"Stopped by signal {outcome.signal} after step {outcome.step}, which is saved in "
             f"{where}. Type the same command again to go on."
         )
-        return 128 + (outcome.signal or 0)
+        return command.STOPPED + (outcome.signal or 0)
     if outcome.evaluation:
         print(f"\n{outcome.evaluation.table()}\n")
     else:

@@ -29,6 +29,7 @@ from tfquantseg.training.zeroed import ZeroedShares
 Batch = tuple[tf.Tensor, tf.Tensor]  # images and labels, of every replica
 
 _SHOWN = 4  # examples of the validation split in a picture
+_STOPPING = "Stopping after this step, which is saved; again to end now, without saving."
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,7 +54,7 @@ def train(config: ConfigDict, path: Path, stream: TextIO) -> Outcome:
 
     The same config in the same directory goes on from its newest checkpoint, and ends with the
     same weights, bit for bit, as if it had not been interrupted (on the same machine and versions).
-    SIGTERM and Ctrl-C save a checkpoint and stop.
+    SIGTERM and Ctrl-C save a checkpoint and stop; a second one ends the process at once.
 
     Args:
         config: See configs/digits.py.
@@ -67,7 +68,7 @@ def train(config: ConfigDict, path: Path, stream: TextIO) -> Outcome:
     """
     recipe.check(config)
     as_saved = recipe.plain(config)
-    with workdir.opened(path, as_saved), stop_request() as stop:
+    with workdir.opened(path, as_saved), stop_request(_STOPPING, stream) as stop:
         if (path / workdir.SCORES).exists():
             return Outcome("already finished", config.steps)
         parts.deterministic(config.seed)
