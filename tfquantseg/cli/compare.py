@@ -47,12 +47,15 @@ if TYPE_CHECKING:
     from tfquantseg.benchmark.suite import Row
 
 BROKEN_PROMISE = 1
+_STOPPED = "The same command again keeps the files that are made, and goes on with what is missing."
 _PAGE, _JSON, _PANELS = "comparison.md", "comparison.json", "panels"
 
 
 def main(argv: Sequence[str]) -> int:
     """Compares; `argv` is the command line. Returns the exit code."""
-    return command.execute(argv, about=__doc__ or "", define=_define, work=_compare)
+    return command.execute(
+        argv, about=__doc__ or "", define=_define, work=_compare, stopped=_STOPPED
+    )
 
 
 def run() -> None:
