@@ -35,7 +35,10 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_train_then_evaluate(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert train.main(["train", *TINY]) == 0
     printed = capsys.readouterr()
-    assert printed.err.startswith(f"Training in {here}/tfquantseg-runs/digits\n")
+    assert printed.err.startswith(
+        f"Training in {here}/tfquantseg-runs/digits\n"
+        "Building the graph; the first step takes about a minute.\n"
+    )
     assert "step 3/3  loss " in printed.err
     assert "digits val[:0.04], 8 images, after step 3, running activation scales" in printed.out
     assert "Checkpoints  tfquantseg-runs/digits/checkpoints" in printed.out

@@ -142,7 +142,7 @@ class _Run:
 
     def _announce(self) -> None:
         steps, boundaries = self._config.steps, self._config.optimizer.boundaries
-        where = self._path.absolute()
+        where = self._path.resolve()
         if self._done:
             self._progress.say(f"Going on in {where} from step {self._done} of {steps}.")
         else:
@@ -159,6 +159,8 @@ class _Run:
 
     def _after_step(
         self, result: StepResult, batch: Batch, log: Log, board: Board, stop: StopRequest
+        if self._done < steps:
+            self._progress.say("Building the graph; the first step takes about a minute.")
     ) -> tuple[Evaluation | None, int | None]:
         """Shows, evaluates, logs and saves what is due after a step.
 
