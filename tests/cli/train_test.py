@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.data.own_folder import LABELS, make
 from tfquantseg.cli import evaluate, predict, train
@@ -121,6 +122,19 @@ def test_masks_in_black_and_white_are_refused(
     argv = ["train", "--config=folder", "--config.data.options.root=mine"]
     assert train.main([*argv, "--workdir=run"]) == 2
     assert "Error: Data set folder, split train: the masks hold no two classes to tell apart." in (
+        capsys.readouterr().err
+    )
+    assert not Path("run").exists()
+
+
+def test_a_mask_of_val_of_another_size_is_found_before_training(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make(here / "mine")
+    Image.fromarray(LABELS[:2]).save(here / "mine" / "masks" / "e.png")
+    argv = ["train", "--config=folder", "--config.data.options.root=mine", "--workdir=run"]
+    assert train.main(argv) == 2
+    assert "split val: 1 of 1 masks have another size (height x width) than their images: " in (
         capsys.readouterr().err
     )
     assert not Path("run").exists()

@@ -212,8 +212,7 @@ def _decode(image: pathlib.Path, mask: pathlib.Path, classes: pathlib.Path, coun
     if photo.shape[:2] == labels.shape[::-1] != labels.shape:
         raise ValueError(
             f"{image} is {labels.shape[1]} x {labels.shape[0]} and {mask} {labels.shape[0]} x "
-            f"{labels.shape[1]} (height x width): one of them lies on its side. A camera may have "
-            "noted in the image (EXIF) to turn it when it is shown, which is not done here; save "
-            "it upright, for example with ImageMagick's `mogrify -auto-orient`."
+            f"{labels.shape[1]} (height x width): one of them lies on its side. "
+            f"{file_pairs.ON_ITS_SIDE}"
         )
     return Pair(photo, labels)

@@ -14,6 +14,7 @@ import tensorflow as tf
 from ml_collections import ConfigDict
 
 from tfquantseg import kernels
+from tfquantseg.data.file_pairs import check_sizes
 from tfquantseg.data.survey import check_classes
 from tfquantseg.layers import QuantEdge, clipped_statistics, object_table
 from tfquantseg.training import checkpoints, parts, recipe, sizes, whole, workdir
@@ -87,6 +88,9 @@ class _Run:
         self._path = path
         self._folder = path / workdir.CHECKPOINTS
         self._data = parts.data(config, config.data.train)
+        check_classes(self._data)
+        for data in (self._data, held_out):
+            check_sizes(data)  # Else a wrong mask of `val` is met after the first part of training.
         check_classes(self._data)
         held_out = parts.data(config, config.data.val)
         classes = len(self._data.classes)
