@@ -39,7 +39,7 @@ def _define(values: flags.FlagValues, argv: list[str]) -> None:
     recipes.define_config(values, argv)
     flags.DEFINE_string(
         "workdir",
-        str(Path("tfquantseg-runs") / recipes.name(argv)),
+        str(recipes.RUNS / recipes.name(argv)),
         "Folder for checkpoints, log and scores.",
         flag_values=values,
     )

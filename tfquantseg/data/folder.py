@@ -115,7 +115,8 @@ def _folders(root: str | os.PathLike[str] | None) -> dict[str, pathlib.Path]:
     top = _top(root)
     if not top.is_dir():
         raise ValueError(
-            f"There is no folder {top.absolute()}. Give the one that holds {CLASSES} as `root`."
+            f"There is no folder {top.absolute()}. Give the one that holds {CLASSES}: "
+            "--config.data.options.root=FOLDER."
         )
     parted = {split: top / split for split in SPLITS if (top / split).is_dir()}
     whole = [name for name in (IMAGES, MASKS) if (top / name).is_dir()]
@@ -126,6 +127,12 @@ def _folders(root: str | os.PathLike[str] | None) -> dict[str, pathlib.Path]:
             f"split. Keep either {IMAGES}/ and {MASKS}/, or one folder a split that holds both."
         )
     if not parted and not whole:
+        above = top.absolute().parent
+        if (above / CLASSES).is_file():
+            raise ValueError(
+                f"{top} is a part of your folder, as {CLASSES} lies above it. Did you mean "
+                f"{above}? Give it as --config.data.options.root={above}."
+            )
         there = sorted(path.name for path in top.iterdir())
         raise ValueError(
             f"{top} holds neither {IMAGES}/ and {MASKS}/ nor {', '.join(SPLITS)}, "
