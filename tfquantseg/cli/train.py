@@ -21,7 +21,7 @@ from pathlib import Path
 
 from absl import flags
 
-from tfquantseg.cli import command, recipes
+from tfquantseg.cli import command, recipes, runs
 
 
 def main(argv: Sequence[str]) -> int:
@@ -71,9 +71,17 @@ def _train(values: flags.FlagValues) -> int:
     run = shlex.quote(f"--workdir={where}")
     show = shlex.join([f"--split={values.config.data.val}", f"--out={where}-predictions"])
     print(f"  {command.command_line('predict')} {run} {show}")
+    are_float = [policy.is_float for _, policy in parts.rules(values.config).rules]
+    if all(are_float):
+        print(f"  {command.command_line('analyze')} {run}")
+        print(f"  {command.command_line('compare')} {run}  # ways from here to an int8 file")
+        integer = shlex.quote(f"--workdir={where}-integer")
+        given = recipes.arguments(values, policy=runs.INTEGER)
+        print(f"  {command.command_line('train')} {given} {integer}  # the same in integers")
+        return 0
     print(f"  {command.command_line('evaluate')} {run} --scales=dynamic")
     print(f"  {command.command_line('audit')} {recipes.arguments(values)}")
     print(f"  {command.command_line('analyze')} {run}")
-    if not any(policy.is_float for _, policy in parts.rules(values.config).rules):
+    if not any(are_float):
         print(f"  {command.command_line('convert')} {run}")
     return 0

@@ -29,8 +29,8 @@ from tfquantseg.training.zeroed import ZeroedShares
 
 Batch = tuple[tf.Tensor, tf.Tensor]  # images and labels, of every replica
 
-_SHOWN = 4  # examples of the validation split in a picture
 _STOPPING = "Stopping after this step, which is saved; again to end now, without saving."
+_SHOWN = 4  # examples of the validation split in a picture
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,11 +88,10 @@ class _Run:
         self._path = path
         self._folder = path / workdir.CHECKPOINTS
         self._data = parts.data(config, config.data.train)
-        check_classes(self._data)
+        held_out = parts.data(config, config.data.val)
         for data in (self._data, held_out):
             check_sizes(data)  # Else a wrong mask of `val` is met after the first part of training.
         check_classes(self._data)
-        held_out = parts.data(config, config.data.val)
         classes = len(self._data.classes)
         with tf.distribute.get_strategy().scope():
             self._model = parts.model(config, classes)
@@ -160,11 +159,11 @@ class _Run:
         why = kernels.why_not()
         if why and any(isinstance(layer, QuantEdge) for layer in self._model.layers):
             self._progress.say(f"{why} TensorFlow's kernels multiply instead, more slowly.")
+        if self._done < steps:
+            self._progress.say("Building the graph; the first step takes about a minute.")
 
     def _after_step(
         self, result: StepResult, batch: Batch, log: Log, board: Board, stop: StopRequest
-        if self._done < steps:
-            self._progress.say("Building the graph; the first step takes about a minute.")
     ) -> tuple[Evaluation | None, int | None]:
         """Shows, evaluates, logs and saves what is due after a step.
 
@@ -214,8 +213,8 @@ class _Run:
         scores = evaluation.scores
         self._progress.say(
             f"step {self._done}: {evaluation.data} {evaluation.split} mIoU {scores.miou:.2%}, per "
-            f"image {scores.miou_per_image:.2%}, pixels {scores.pixel_accuracy:.2%} "
-            f"({evaluation.scales} activation scales)"
+            f"image {scores.miou_per_image:.2%}, pixels {scores.pixel_accuracy:.2%}"
+            + (f" ({evaluation.scales} activation scales)" if evaluation.scales else "")
         )
         for line in hints(self._model, self._optimizer):
             self._progress.say(line)
