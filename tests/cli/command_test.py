@@ -113,6 +113,8 @@ def test_paths_are_shown_relative_to_here(tmp_path: Path, monkeypatch: pytest.Mo
     assert command.shown(Path("runs/a")) == "runs/a"
     assert command.shown(tmp_path / "runs" / "a") == "runs/a"
     assert command.shown(Path("/elsewhere/a")) == "/elsewhere/a"
+    assert command.shown(tmp_path / "there" / ".." / "a") == "a"
+    assert command.shown(Path("..") / "a") == str(tmp_path.parent / "a")
 
 
 def test_paths_start_where_the_user_typed_them_and_help_needs_no_tensorflow(

@@ -103,7 +103,7 @@ def command_line(command: str) -> str:
 
 def shown(path: Path) -> str:
     """A path as short as it can be typed here."""
-    absolute = path.absolute()
+    absolute = path.resolve() if ".." in path.parts else path.absolute()
     here = Path.cwd()
     return str(absolute.relative_to(here)) if absolute.is_relative_to(here) else str(absolute)
 
