@@ -1,5 +1,6 @@
 """TensorFlow's files of a network of an open size."""
 
+import keras
 import numpy as np
 import pytest
 from ai_edge_litert import interpreter as litert
@@ -11,7 +12,7 @@ from tfquantseg.benchmark import stock
 pytestmark = pytest.mark.filterwarnings("ignore:Statistics for quantized inputs:UserWarning")
 
 
-def test_files_have_the_size_that_is_asked_for() -> None:
+def test_files_have_the_size_that_is_asked_for(capfd: pytest.CaptureFixture[str]) -> None:
     model = threshold()  # of any size
     images = np.zeros((2, 8, 16, 3), np.float32)
     images[1] = 255
@@ -27,3 +28,6 @@ def test_files_have_the_size_that_is_asked_for() -> None:
     # The range of these images, in 255 steps.
     step, zero = entry["quantization"]
     assert (step, zero) == (1.0, -128)
+    # Keras prints a line for each variable of a model that it exports, unless it is told not to.
+    assert "TensorSpec" not in "".join(capfd.readouterr())
+    assert keras.config.is_interactive_logging_enabled()

@@ -18,13 +18,15 @@ def _define(values: flags.FlagValues, argv: list[str]) -> None:
     flags.DEFINE_list("names", [], "Names.", flag_values=values)
 
 
-def _execute(*argv: str, error: Exception | None = None) -> int:
+def _execute(*argv: str, error: BaseException | None = None, stopped: str = "") -> int:
     def work(values: flags.FlagValues) -> int:
         if error:
             raise error
         return int(values["number"].value)
 
-    return command.execute(["it", *argv], about="About it.", define=_define, work=work)
+    return command.execute(
+        ["it", *argv], about="About it.", define=_define, work=work, stopped=stopped
+    )
 
 
 def test_the_exit_code_is_that_of_the_work() -> None:
@@ -83,6 +85,15 @@ def test_verbosity_shows_the_traceback(capsys: pytest.CaptureFixture[str]) -> No
     assert shown.endswith("Error: Mend it.\n")
 
 
+@pytest.mark.parametrize("stopped", ["", " It goes on with what is missing."])
+def test_ctrl_c_is_one_line(stopped: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _execute(error=KeyboardInterrupt(), stopped=stopped.strip()) == 130
+    # The terminal shows ^C, and perhaps a line that is drawn anew, where it stands.
+    assert capsys.readouterr().err == f"\nStopped by Ctrl-C.{stopped}\n"
+    assert _execute("--verbosity=1", error=KeyboardInterrupt()) == 130
+    assert "Traceback (most recent call last):\n" in capsys.readouterr().err
+
+
 def test_an_error_of_the_program_is_not_hidden() -> None:
     with pytest.raises(ZeroDivisionError):
         _execute(error=ZeroDivisionError())
@@ -102,6 +113,8 @@ def test_paths_are_shown_relative_to_here(tmp_path: Path, monkeypatch: pytest.Mo
     assert command.shown(Path("runs/a")) == "runs/a"
     assert command.shown(tmp_path / "runs" / "a") == "runs/a"
     assert command.shown(Path("/elsewhere/a")) == "/elsewhere/a"
+    assert command.shown(tmp_path / "there" / ".." / "a") == "a"
+    assert command.shown(Path("..") / "a") == str(tmp_path.parent / "a")
 
 
 def test_paths_start_where_the_user_typed_them_and_help_needs_no_tensorflow(

@@ -78,6 +78,13 @@ def test_every_file_has_its_row(compared: tuple[Path, str]) -> None:
     assert ours["ok"] and ours["weights_equal"] and ours["twin_equal"] and ours["micro_equal"]
     assert rows["stock_ptq"]["certificate"] is None
     assert (found["step"], found["split_images"], found["size"]) == (2, 4, [64, 64])
+    # Only what was made is named.
+    assert (
+        "float32, trained on: 2 steps more; ours: INTEGER E_scale=per_vector, 2 steps more. The "
+        "learning rate of steps more is " in printed
+    )
+    assert "tfmot QAT:" not in printed
+    assert "TensorSpec" not in printed  # Keras's, of every variable of a model that it exports
     assert "Left out, for they need the interpreter of peers.lock: tfmot_qat." in printed
     page = (out / "comparison.md").read_text()
     assert "every weight equal, 0 steps apart" in page and "tfmot_qat" in page
@@ -110,7 +117,9 @@ def test_ours_may_be_what_another_run_trained(
     assert compare.main([*argv, f"--integer={integer}"]) == 0
     rows = json.loads((tmp_path / "comparison.json").read_text())["rows"]
     assert rows[1]["certificate"]["ok"]
-    assert f"ours: the checkpoint of {integer}, trained for 2 steps" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert f"ours: the checkpoint of {integer}, trained for 2 steps" in printed
+    assert "steps more" not in printed and "Calibration" not in printed
 
     assert compare.main([*argv, f"--integer={trained}"]) == 2
     assert "was trained with FLOAT, in float32; leave out" in capsys.readouterr().err

@@ -47,7 +47,7 @@ def test_a_good_folder(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "JSON   found.json" in printed.out
     last = shlex.split(printed.out.splitlines()[-1])
     assert last[0] == "tfquantseg-train"
-    assert last[-1] == "--config.data.options.root=my road"
+    assert last[-2:] == ["--config.data.options.root=my road", "--workdir=tfquantseg-runs/folder"]
     found = json.loads(Path("found.json").read_text())
     assert (found["data"], found["problem"]) == ("folder", None)
     assert set(found["splits"]) == {"train", "val"}

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.data.own_folder import LABELS, make
 from tfquantseg.cli import evaluate, predict, train
@@ -36,27 +37,36 @@ def test_train_then_evaluate(here: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert train.main(["train", *TINY]) == 0
     printed = capsys.readouterr()
     assert printed.err.startswith(f"Training in {here}/tfquantseg-runs/digits\n")
+    before, first = printed.err.split("Building the graph; the first step takes about a minute.\n")
+    assert "step 1/3" not in before and "step 1/3" in first
     assert "step 3/3  loss " in printed.err
-    assert "digits val[:0.04], 8 images, after step 3, running activation scales" in printed.out
+    assert "digits val[:0.04], 8 images, after step 3\n" in printed.out
+    assert "activation scales" not in printed.out + printed.err  # float32 has none
     assert "Checkpoints  tfquantseg-runs/digits/checkpoints" in printed.out
-    next_command = next(line for line in printed.out.splitlines() if "evaluate" in line).split()
-    assert next_command[0] == "tfquantseg-evaluate"
-
-    audit, analyze = printed.out.splitlines()[-2:]
-    assert " ".join(TINY[1:3]) in audit
+    analyze, compare, integer = printed.out.splitlines()[-3:]
     assert analyze == "  tfquantseg-analyze --workdir=tfquantseg-runs/digits"
+    assert "  tfquantseg-compare --workdir=tfquantseg-runs/digits  #" in compare
+    typed = shlex.split(integer, comments=True)
+    assert {*typed} == {
+        "tfquantseg-train",
+        *(flag for flag in TINY if "policy" not in flag and "size" not in flag),
+        "--config.policy=INTEGER E_scale=per_vector",
+        "--config.data.options.size=(64, 64)",
+        "--config.data.size=(64, 64)",
+        "--workdir=tfquantseg-runs/digits-integer",
+    }
 
     shown = next(line for line in printed.out.splitlines() if "predict" in line)
     assert predict.main(shlex.split(shown)) == 0
     assert "digits-predictions/contact_sheet.png (8 images)" in capsys.readouterr().out
 
-    argv = [*next_command, "--json=scores.json"]
-    assert evaluate.main(argv) == 0
+    argv = ["evaluate", "--workdir=tfquantseg-runs/digits", "--scales=dynamic"]
+    assert evaluate.main([*argv, "--json=scores.json"]) == 0
     printed = capsys.readouterr()
+    assert printed.out.splitlines()[-1] == "  tfquantseg-compare --workdir=tfquantseg-runs/digits"
     scores = json.loads((here / "scores.json").read_text())
     trained = json.loads((here / "tfquantseg-runs" / "digits" / "scores.json").read_text())
-    # A float model gives the same with either kind of scales.
-    assert scores == {**trained, "scales": "dynamic"}
+    assert scores == trained
     assert set(scores) == {
         "data", "split", "images", "classes", "step", "scales",
         "miou", "miou_per_image", "pixel_accuracy", "miou_interval", "per_class_iou",
@@ -94,8 +104,13 @@ def test_a_run_of_integers_can_be_converted_next(
     here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert train.main(["train", *INTEGER]) == 0
-    last = capsys.readouterr().out.splitlines()[-1]
-    assert last == "  tfquantseg-convert --workdir=tfquantseg-runs/digits"
+    printed = capsys.readouterr()
+    assert "after step 3, running activation scales" in printed.out
+    assert "pixels " in printed.err and "% (running activation scales)\n" in printed.err
+    evaluates, audit, _, convert = printed.out.splitlines()[-4:]
+    assert evaluates.endswith("--scales=dynamic")
+    assert "tfquantseg-audit --config=digits --config.policy=INTEGER" in audit
+    assert convert == "  tfquantseg-convert --workdir=tfquantseg-runs/digits"
 
 
 def test_a_folder_of_something_else_is_no_workdir(
@@ -118,6 +133,19 @@ def test_masks_in_black_and_white_are_refused(
     argv = ["train", "--config=folder", "--config.data.options.root=mine"]
     assert train.main([*argv, "--workdir=run"]) == 2
     assert "Error: Data set folder, split train: the masks hold no two classes to tell apart." in (
+        capsys.readouterr().err
+    )
+    assert not Path("run").exists()
+
+
+def test_a_mask_of_val_of_another_size_is_found_before_training(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make(here / "mine")
+    Image.fromarray(LABELS[:2]).save(here / "mine" / "masks" / "e.png")
+    argv = ["train", "--config=folder", "--config.data.options.root=mine", "--workdir=run"]
+    assert train.main(argv) == 2
+    assert "split val: 1 of 1 masks have another size (height x width) than their images: " in (
         capsys.readouterr().err
     )
     assert not Path("run").exists()

@@ -109,8 +109,15 @@ def test_a_folder_that_is_missing_is_named_in_full(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ValueError, match=rf"There is no folder {tmp_path}/mine\."):
+    with pytest.raises(ValueError, match=rf"no folder {tmp_path}/mine\. .*data\.options\.root=F"):
         splits("folder", root="mine")
+
+
+@pytest.mark.parametrize("given", ["images", "masks"])
+def test_a_part_of_the_folder_is_not_the_folder(given: str, tmp_path: pathlib.Path) -> None:
+    make(tmp_path)
+    with pytest.raises(ValueError, match=rf"Did you mean {tmp_path}\? Give it as --config"):
+        load("folder", "train", root=tmp_path / given)
 
 
 def test_another_layout_is_told_what_there_is_and_what_to_make(tmp_path: pathlib.Path) -> None:

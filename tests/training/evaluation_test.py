@@ -90,7 +90,7 @@ def test_json_holds_fractions_by_name() -> None:
         "images": 1,
         "classes": ("class0", "class1"),
         "step": 5,
-        "scales": "running",
+        "scales": None,
         "miou": 1.0,
         "miou_per_image": 1.0,
         "pixel_accuracy": 1.0,
@@ -99,9 +99,9 @@ def test_json_holds_fractions_by_name() -> None:
     }
 
 
-def test_the_table_says_what_was_evaluated_and_which_scales() -> None:
+def test_the_table_says_what_was_evaluated_and_how() -> None:
     lines = _evaluated([[[0, 0, 0, 0]] * 4]).table().splitlines()
-    assert lines[0] == "made val, 1 images, after step 5, running activation scales"
+    assert lines[0] == "made val, 1 images, after step 5"
     assert lines[2] == (
         "mIoU            100.00%  (95% of resampled image sets: 100.00% to 100.00%)"
     )
@@ -116,6 +116,9 @@ def test_the_scales_that_are_asked_for_are_used() -> None:
     evaluation = Evaluator(model, data, tiny.config(), "dynamic").evaluate(0)
     assert {edge.evaluation_scales for edge in edges} == {"dynamic"}
     assert evaluation.scales == "dynamic"
+    assert evaluation.table().startswith(
+        "made val, 1 images, after step 0, dynamic activation scales\n"
+    )
     with pytest.raises(ValueError, match="received 'static'"):
         Evaluator(model, data, tiny.config(), "static")  # type: ignore[arg-type]
 

@@ -101,7 +101,9 @@ class Interrupting(io.StringIO):
 
 
 def test_sigterm_saves_the_step_and_stops(uninterrupted: Path, tmp_path: Path) -> None:
-    outcome = train(config(), tmp_path, Interrupting())
+    stream = Interrupting()
+    outcome = train(config(), tmp_path, stream)
+    assert "Stopping after this step, which is saved; again to end now" in stream.getvalue()
     assert (outcome.status, outcome.step, outcome.signal) == ("stopped", 1, signal.SIGTERM)
     # No checkpoint was due after step 1.
     assert [saved.step for saved in checkpoints.listed(tmp_path / "checkpoints")] == [1]

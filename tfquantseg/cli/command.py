@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import math
 import os
+import signal
 import sys
 import tempfile
 import traceback
@@ -18,6 +19,8 @@ from pathlib import Path
 from absl import app, flags
 
 USER_ERROR = 2
+STOPPED = 128
+"""Exit codes above it are those of a signal."""
 _HELP = ("--help", "-help", "--?", "-?")
 _EXPECTED = (ValueError, OSError, FloatingPointError, flags.Error)
 
@@ -28,6 +31,7 @@ def execute(
     about: str,
     define: Callable[[flags.FlagValues, list[str]], None],
     work: Callable[[flags.FlagValues], int],
+    stopped: str = "",
 ) -> int:
     """Parses the command line and does the work.
 
@@ -38,10 +42,11 @@ def execute(
         work: Does the command's work with the parsed flags, after TensorFlow has been imported;
             returns the exit code. Modules that need TensorFlow are imported in there, so that
             `--help` and a mistyped flag are answered at once.
+        stopped: A sentence that Ctrl-C is answered with: what the same command does next.
 
     Returns:
-        The exit code. Errors that a user can mend are told in one message on stderr; with
-        `--verbosity=1` their traceback comes before it.
+        The exit code. Errors that a user can mend are told in one message on stderr, and so is
+        Ctrl-C; with `--verbosity=1` their traceback comes before it.
     """
     values = flags.FlagValues()
     flags.DEFINE_boolean("help", False, "Show this help.", short_name="?", flag_values=values)
@@ -65,6 +70,11 @@ def execute(
                 raise ValueError(f"Flag --{name} is nan; give it a number, or leave it out.")
         _import_tensorflow()
         return work(values)
+    except KeyboardInterrupt:
+        if verbose:
+            traceback.print_exc()
+        print(f"\nStopped by Ctrl-C. {stopped}".rstrip(), file=sys.stderr)
+        return STOPPED + signal.SIGINT
     except (*_EXPECTED, ModuleNotFoundError) as error:
         if isinstance(error, ModuleNotFoundError) and error.name:
             raise  # Python's own; one of ours says which extra is to be installed.
@@ -93,7 +103,7 @@ def command_line(command: str) -> str:
 
 def shown(path: Path) -> str:
     """A path as short as it can be typed here."""
-    absolute = path.absolute()
+    absolute = path.resolve() if ".." in path.parts else path.absolute()
     here = Path.cwd()
     return str(absolute.relative_to(here)) if absolute.is_relative_to(here) else str(absolute)
 
@@ -110,7 +120,7 @@ def _import_tensorflow() -> None:
         os.dup2(captured.fileno(), 2)
         try:
             importlib.import_module("tensorflow")
-        except BaseException:
+        except Exception:
             captured.seek(0)
             os.write(stderr, captured.read())
             raise

@@ -47,12 +47,15 @@ if TYPE_CHECKING:
     from tfquantseg.benchmark.suite import Row
 
 BROKEN_PROMISE = 1
+_STOPPED = "The same command again keeps the files that are made, and goes on with what is missing."
 _PAGE, _JSON, _PANELS = "comparison.md", "comparison.json", "panels"
 
 
 def main(argv: Sequence[str]) -> int:
     """Compares; `argv` is the command line. Returns the exit code."""
-    return command.execute(argv, about=__doc__ or "", define=_define, work=_compare)
+    return command.execute(
+        argv, about=__doc__ or "", define=_define, work=_compare, stopped=_STOPPED
+    )
 
 
 def run() -> None:
@@ -84,7 +87,13 @@ def _define(values: flags.FlagValues, argv: list[str]) -> None:
         0.0,
         flag_values=values,
     )
-    flags.DEFINE_string("policy", "INTEGER", "Preset of ours.", flag_values=values)
+    flags.DEFINE_string(
+        "policy",
+        runs.INTEGER,
+        "Preset of ours, with changes if wished. The default's errors keep one scale a vector, "
+        "without which deep pretrained networks forget what they know.",
+        flag_values=values,
+    )
     flags.DEFINE_integer(
         "calibration",
         32,
@@ -167,7 +176,7 @@ def _compare(values: flags.FlagValues) -> int:
         "calibration": options.calibration,
         "images": options.images,
     }
-    said = _said(about, options, integer, left_out)
+    said = _said(about, options, names, integer, left_out)
     page = comparison.page(rows, said)
     content = {**about, "rows": [dict(row) for row in rows], "left_out": list(left_out)}
     whole.write_whole(folder / _JSON, json.dumps(content, indent=2).encode() + b"\n")
@@ -321,20 +330,35 @@ def _progress(total: int, what: str) -> Callable[[], None]:
 
 
 def _said(
-    about: dict[str, Any], options: Options, integer: _Integer | None, left_out: Sequence[str]
+    about: dict[str, Any],
+    options: Options,
+    names: Sequence[str],
+    integer: _Integer | None,
+    left_out: Sequence[str],
 ) -> list[str]:
     """Sentences above the table: what is compared, and on what."""
     height, width = about["size"]
-    ours = f"of {options.policy}, {options.steps:,} steps"
-    if integer:
-        ours = f"the checkpoint of {about['integer']}, trained for {integer.step:,} steps"
-    return [
+    more = f"{options.steps:,} steps more"
+    trained = {"float32_on": f"float32, trained on: {more}", "tfmot_qat": f"tfmot QAT: {more}"}
+    if integer is None:
+        trained["ours"] = f"ours: {options.policy}, {more}"
+    made = [text for name, text in trained.items() if name in names]
+    sentences = [
         f"{about['network']}, trained for {about['step']:,} steps in float32 "
         f"({about['workdir']}); images of {height} x {width} pixels.",
         f"Scored on {about['data']} {about['split']}, {about['split_images']} images.",
-        f"float32, trained on, and tfmot QAT: {options.steps:,} steps more; ours: {ours}. The "
-        f"learning rate of steps more is {options.learning_rate:g}.",
-        f"Calibration: {options.calibration} images of the training split.",
+    ]
+    if made:
+        rate = f"The learning rate of steps more is {options.learning_rate:g}."
+        sentences.append(f"{'; '.join(made)}. {rate}")
+    if integer:
+        sentences.append(
+            f"ours: the checkpoint of {about['integer']}, trained for {integer.step:,} steps."
+        )
+    if {"stock_ptq", "tfmot_qat"} & set(names):
+        sentences.append(f"Calibration: {options.calibration} images of the training split.")
+    return [
+        *sentences,
         f"{about['processor']}, {options.threads} threads, load {about['load_before']:.1f} before.",
         *left_out,
     ]

@@ -88,7 +88,8 @@ def _check(values: flags.FlagValues) -> int:
         print(f"JSON   {outputs.write_json(json_to, content)}")
     print("Next:")
     if problem is None:
-        print(f"  {command.command_line('train')} {recipes.arguments(values)}")
+        workdir = shlex.quote(f"--workdir={recipes.RUNS / recipes.name_of(values)}")
+        print(f"  {command.command_line('train')} {recipes.arguments(values)} {workdir}")
         return 0
     told = "".join([problem, *(text for found in surveys for text in found.unreadable)])
     if config.data.name == "folder" and "index-masks" in told:  # Else no mask's colours are wrong.

@@ -88,7 +88,7 @@ def _index(values: flags.FlagValues) -> int:
     print("Next:")
     root = command.shown(to.parent) if to.name == folder.MASKS else "FOLDER"
     argument = shlex.quote(f"--config.data.options.root={root}")
-    print(f"  {command.command_line('data')} check --config=folder {argument}")
+    print(f"  {command.command_line('data')} check --config=folder {argument}  # or your recipe")
     return 0
 
 

@@ -102,12 +102,15 @@ def _evaluate(values: flags.FlagValues) -> int:
     if json_to:
         print(f"JSON   {outputs.write_json(json_to, as_json)}")
     other = "dynamic" if values.scales == "running" else "running"
+    where = shlex.quote(f"--workdir={command.shown(Path(values.workdir))}")
     print("Next:")
-    print(
-        f"  {command.command_line('evaluate')} "
-        f"--workdir={shlex.quote(command.shown(Path(values.workdir)))} "
-        f"--split={shlex.quote(run.evaluation.split)} --scales={other}"
-    )
+    if run.evaluation.scales is None:
+        print(f"  {command.command_line('compare')} {where}")
+    else:
+        print(
+            f"  {command.command_line('evaluate')} {where} "
+            f"--split={shlex.quote(run.evaluation.split)} --scales={other}"
+        )
     return 0
 
 

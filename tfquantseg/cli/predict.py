@@ -116,9 +116,10 @@ class _Scene(NamedTuple):
 
 def _predict(values: flags.FlagValues) -> int:
     from tfquantseg.training.bar import Count
-    from tfquantseg.training.prediction_folder import PredictionFolder
+    from tfquantseg.training.prediction_folder import PredictionFolder, check_free
 
     _check_flags(values)
+    check_free(Path(values.out))
     scenes = _scenes_of_files(values.images)
     network = _network(values)
     classes, data = _classes(values, network)

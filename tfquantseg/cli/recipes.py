@@ -22,6 +22,9 @@ from tfquantseg.names import closest, unknown_name
 from tfquantseg.training.recipe import FREE, plain, unknown_key
 
 DEFAULT = "digits"
+RUNS = Path("tfquantseg-runs")
+"""Where trainings go without --workdir, each into a folder of its recipe's name."""
+
 _OVERRIDE = re.compile(r"--?(?:no)?config\.([^=]+)")
 _CONFIG = re.compile(r"--?config(?:=(.*))?")
 
@@ -91,14 +94,19 @@ def name_of(values: flags.FlagValues) -> str:
     return _name(_parsed(flag.config_filename))
 
 
-def arguments(values: flags.FlagValues) -> str:
-    """What was given as `--config` and `--config.KEY`, after parsing, as it can be typed again."""
+def arguments(values: flags.FlagValues, **changes: Any) -> str:
+    """What was given as `--config` and `--config.KEY`, after parsing, as it can be typed again.
+
+    Args:
+        values: The parsed flags.
+        **changes: Values of keys that are to stand in place of those that were given.
+    """
     flag: Any = values["config"]  # absl's type of it does not know what ml_collections adds
     path, variant = _parsed(flag.config_filename)
     comes_with_the_project = shipped().get(path.stem) == path
     name = path.stem if comes_with_the_project else command.shown(path)
     given = [f"--config={name if variant is None else f'{name}:{variant}'}"]
-    for key, value in flag.override_values.items():
+    for key, value in {**flag.override_values, **changes}.items():
         given.append(
             f"--config.{key}={value.to_dict() if isinstance(value, ConfigDict) else value}"
         )

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
 
     from tfquantseg.training.checkpoints import Checkpoint
 
+INTEGER = "INTEGER E_scale=per_vector"
+"""The policy that is advised for a network that was trained in float32: with one scale of errors a
+tensor, deep pretrained ones forget what they know (docs/results/lite0.md)."""
+
 
 class Run(NamedTuple):
     """A run's config, and one of its checkpoints."""

@@ -34,8 +34,10 @@ if TYPE_CHECKING:
     from tfquantseg.sweep.table import Row
     from tfquantseg.sweep.training import Failure
 
-
-_STOPPED = 128  # exit codes above it are those of a signal
+_STOPPING = (
+    "Stopping after this step of the run, which is saved; again to end now, and leave the run to "
+    "save it and end on its own."
+)
 
 
 def main(argv: Sequence[str]) -> int:
@@ -103,7 +105,7 @@ def _sweep(values: flags.FlagValues) -> int:
         _print_list(runs, table.read(path), work)
         return 0
     code = 0 if values.summary else _train(sweep, runs, path, work)
-    if code > _STOPPED:
+    if code > command.STOPPED:
         return code
     rows = table.read(path)
     if not code or any(run.key in rows for run in sweep.runs):
@@ -148,7 +150,7 @@ def _train(sweep: Sweep, runs: Sequence[Run], path: Path, work: Path) -> int:
     _check(sweep, runs)
     path.absolute().parent.mkdir(parents=True, exist_ok=True)
     whole.check_writable(path.absolute())
-    with table.opened(path) as opened, stop_request() as stop:
+    with table.opened(path) as opened, stop_request(_STOPPING, sys.stderr) as stop:
         done = sum(run.key in opened.rows for run in runs)
         print(f"{sweep.name}: {len(runs)} runs, {done} of them done before.", flush=True)
         failures = train_all(sweep, runs, opened, work, sys.stderr, stop)
@@ -157,7 +159,7 @@ def _train(sweep: Sweep, runs: Sequence[Run], path: Path, work: Path) -> int:
             f"Stopped by signal {stop.received}. The run is saved in {command.shown(work)}, what "
             f"has finished in {command.shown(path)}. Type the same command again to go on."
         )
-        return _STOPPED + stop.received
+        return command.STOPPED + stop.received
     return _told(failures)
 
 

@@ -6,9 +6,10 @@ Examples:
   train --config=configs/camvid_fcn8s.py --config.policy=FLOAT --workdir=/tmp/camvid-float
       Another recipe, one value of it changed.
 
-The same command again goes on where it stopped. SIGTERM and Ctrl-C save a checkpoint first; the
-exit code is then 143 or 130. Without --workdir, files go to tfquantseg-runs/NAME in the current
-folder, NAME being the recipe's.
+The same command again goes on where it stopped. SIGTERM and Ctrl-C finish the step and save it; a
+second one ends at once, and what came after the last checkpoint is lost. The exit code is then 143
+or 130. Without --workdir, files go to tfquantseg-runs/NAME in the current folder, NAME being the
+recipe's.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from pathlib import Path
 
 from absl import flags
 
-from tfquantseg.cli import command, recipes
+from tfquantseg.cli import command, recipes, runs
 
 
 def main(argv: Sequence[str]) -> int:
@@ -38,7 +39,7 @@ def _define(values: flags.FlagValues, argv: list[str]) -> None:
     recipes.define_config(values, argv)
     flags.DEFINE_string(
         "workdir",
-        str(Path("tfquantseg-runs") / recipes.name(argv)),
+        str(recipes.RUNS / recipes.name(argv)),
         "Folder for checkpoints, log and scores.",
         flag_values=values,
     )
@@ -56,7 +57,7 @@ def _train(values: flags.FlagValues) -> int:
             f"Stopped by signal {outcome.signal} after step {outcome.step}, which is saved in "
             f"{where}. Type the same command again to go on."
         )
-        return 128 + (outcome.signal or 0)
+        return command.STOPPED + (outcome.signal or 0)
     if outcome.evaluation:
         print(f"\n{outcome.evaluation.table()}\n")
     else:
@@ -70,9 +71,17 @@ def _train(values: flags.FlagValues) -> int:
     run = shlex.quote(f"--workdir={where}")
     show = shlex.join([f"--split={values.config.data.val}", f"--out={where}-predictions"])
     print(f"  {command.command_line('predict')} {run} {show}")
+    are_float = [policy.is_float for _, policy in parts.rules(values.config).rules]
+    if all(are_float):
+        print(f"  {command.command_line('analyze')} {run}")
+        print(f"  {command.command_line('compare')} {run}  # ways from here to an int8 file")
+        integer = shlex.quote(f"--workdir={where}-integer")
+        given = recipes.arguments(values, policy=runs.INTEGER)
+        print(f"  {command.command_line('train')} {given} {integer}  # the same in integers")
+        return 0
     print(f"  {command.command_line('evaluate')} {run} --scales=dynamic")
     print(f"  {command.command_line('audit')} {recipes.arguments(values)}")
     print(f"  {command.command_line('analyze')} {run}")
-    if not any(policy.is_float for _, policy in parts.rules(values.config).rules):
+    if not any(are_float):
         print(f"  {command.command_line('convert')} {run}")
     return 0

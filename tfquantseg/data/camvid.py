@@ -100,6 +100,7 @@ def load(split: str, root: str | os.PathLike[str] | None = None) -> Segmentation
                 key=image.stem if stems[image.stem] == 1 else f"{image.parent.name}-{image.stem}",
                 origin=f"{image} with {label}",
                 decode=functools.partial(_decode, image, label),
+                files=(image, label),
             )
             for image, label in files
         ),

@@ -114,6 +114,7 @@ def load(split: str, root: str | os.PathLike[str] | None = None) -> Segmentation
                 key=image.name.removesuffix(_IMAGE),
                 origin=f"{image} with {mask}",
                 decode=functools.partial(_decode, image, mask),
+                files=(image, mask),
             )
             for image, mask in zip(images, masks, strict=True)
         ),

@@ -115,7 +115,8 @@ def _folders(root: str | os.PathLike[str] | None) -> dict[str, pathlib.Path]:
     top = _top(root)
     if not top.is_dir():
         raise ValueError(
-            f"There is no folder {top.absolute()}. Give the one that holds {CLASSES} as `root`."
+            f"There is no folder {top.absolute()}. Give the one that holds {CLASSES}: "
+            "--config.data.options.root=FOLDER."
         )
     parted = {split: top / split for split in SPLITS if (top / split).is_dir()}
     whole = [name for name in (IMAGES, MASKS) if (top / name).is_dir()]
@@ -126,6 +127,12 @@ def _folders(root: str | os.PathLike[str] | None) -> dict[str, pathlib.Path]:
             f"split. Keep either {IMAGES}/ and {MASKS}/, or one folder a split that holds both."
         )
     if not parted and not whole:
+        above = top.absolute().parent
+        if (above / CLASSES).is_file():
+            raise ValueError(
+                f"{top} is a part of your folder, as {CLASSES} lies above it. Did you mean "
+                f"{above}? Give it as --config.data.options.root={above}."
+            )
         there = sorted(path.name for path in top.iterdir())
         raise ValueError(
             f"{top} holds neither {IMAGES}/ and {MASKS}/ nor {', '.join(SPLITS)}, "
@@ -212,8 +219,7 @@ def _decode(image: pathlib.Path, mask: pathlib.Path, classes: pathlib.Path, coun
     if photo.shape[:2] == labels.shape[::-1] != labels.shape:
         raise ValueError(
             f"{image} is {labels.shape[1]} x {labels.shape[0]} and {mask} {labels.shape[0]} x "
-            f"{labels.shape[1]} (height x width): one of them lies on its side. A camera may have "
-            "noted in the image (EXIF) to turn it when it is shown, which is not done here; save "
-            "it upright, for example with ImageMagick's `mogrify -auto-orient`."
+            f"{labels.shape[1]} (height x width): one of them lies on its side. "
+            f"{file_pairs.ON_ITS_SIDE}"
         )
     return Pair(photo, labels)

@@ -124,6 +124,23 @@ def read_indexed(path: pathlib.Path) -> Indexed:
     return Indexed(np.asarray(image), tuple(zip(red, green, blue, strict=True)))
 
 
+def size_of(path: pathlib.Path) -> tuple[int, int]:
+    """Height and width of an image or label file, as its header has them; no pixel is decoded.
+
+    Raises:
+        ValueError: The file is missing, or has no such header.
+    """
+    try:
+        with path.open("rb") as file:
+            try:
+                with Image.open(file) as image:
+                    return image.height, image.width
+            except _DAMAGE as error:
+                raise _damaged(path, path.stat().st_size, error) from error
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}.") from error
+
+
 def _decode(path: pathlib.Path) -> Image.Image:
     """Decodes every pixel of `path`, checksums verified."""
     try:
@@ -138,15 +155,8 @@ def _decode(path: pathlib.Path) -> Image.Image:
         # Beside a photograph, cameras put what they recorded with it into one file (MPO).
         pictures = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
         image.load()
-    except UnidentifiedImageError as error:
-        raise ValueError(
-            f"{path} ({len(data)} bytes) cannot be decoded: it begins like no image of a known "
-            "format. Replace the file."
-        ) from error
     except _DAMAGE as error:
-        raise ValueError(
-            f"{path} ({len(data)} bytes) cannot be decoded: {error}. Replace the file."
-        ) from error
+        raise _damaged(path, len(data), error) from error
     # Pillow takes the upper 8 of 16 bits without a word.
     if image.mode in ("RGB", "RGBA") and any(";16" in pixels for pixels in stored):
         raise ValueError(
@@ -155,3 +165,10 @@ def _decode(path: pathlib.Path) -> Image.Image:
     if pictures > 1:
         raise ValueError(f"{path} holds {pictures} pictures; accepted is one. Save it by itself.")
     return image
+
+
+def _damaged(path: pathlib.Path, size: int, error: Exception) -> ValueError:
+    """The error of a file of so many bytes that Pillow cannot decode."""
+    unknown = isinstance(error, UnidentifiedImageError)  # Its message names an object of Python's.
+    why = "it begins like no image of a known format" if unknown else error
+    return ValueError(f"{path} ({size} bytes) cannot be decoded: {why}. Replace the file.")

@@ -7,6 +7,7 @@ ignore label, which takes part in no loss and no metric. Sizes are height x widt
 from __future__ import annotations
 
 import dataclasses
+import pathlib
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -36,11 +37,14 @@ class Example:
         key: Name, unique within its split and usable as a file name.
         origin: Where it comes from, as error messages shall say it: its files, with paths.
         decode: Returns the pair. It is called from several threads at once.
+        files: The image file and the mask file that it is decoded from; None where it is not made
+            of two image files.
     """
 
     key: str
     origin: str
     decode: Callable[[], Pair]
+    files: tuple[pathlib.Path, pathlib.Path] | None = None
 
 
 @dataclasses.dataclass(frozen=True)

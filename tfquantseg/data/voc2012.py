@@ -134,6 +134,7 @@ def load(
                 key=image.stem,
                 origin=f"{image} with {mask}",
                 decode=functools.partial(_decode, image, mask, read),
+                files=(image, mask) if read is _read_png else None,  # SBD's are MATLAB's
             )
             for image, (mask, read) in zip(images, masks, strict=True)
         ),

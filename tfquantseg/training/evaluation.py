@@ -18,6 +18,7 @@ from tfquantseg.data.segmentation import Bytes
 from tfquantseg.layers.edge import Scales, set_evaluation_scales
 from tfquantseg.training import sizes
 from tfquantseg.training.checkpoints import DAMAGE, Checkpoint, check_archive, damaged
+from tfquantseg.training.loaded import is_quantized
 from tfquantseg.training.step import readable
 
 ScalesUsed = Scales | Literal["frozen"]
@@ -34,8 +35,8 @@ class Evaluation:
         classes: Names of the classes.
         step: Training steps that the model has done.
         scales: Activation scales that were used: `"running"` estimates kept while training,
-            `"dynamic"`, each batch's own, or `"frozen"`, those that a file holds. A float model has
-            none and gives the same for all.
+            `"dynamic"`, each batch's own, or `"frozen"`, those that a file holds. None for a float
+            model, which has none.
         scores: The scores.
         miou_interval: The mIoU with its 95 % bootstrap interval over images.
     """
@@ -45,7 +46,7 @@ class Evaluation:
     images: int
     classes: tuple[str, ...]
     step: int
-    scales: ScalesUsed
+    scales: ScalesUsed | None
     scores: metrics.Scores
     miou_interval: metrics.Interval
 
@@ -71,9 +72,8 @@ class Evaluation:
             None,
             *zip(self.classes, self.scores.per_class_iou, strict=True),
         ]
-        head = (
-            f"{self.data} {self.split}, {self.images} images, after step {self.step}, "
-            f"{self.scales} activation scales"
+        head = f"{self.data} {self.split}, {self.images} images, after step {self.step}" + (
+            f", {self.scales} activation scales" if self.scales else ""
         )
         lines = [head, "-" * len(head)]
         for row in rows:
@@ -240,11 +240,12 @@ class Evaluator:
         Raises:
             ValueError: No pixel is labelled.
         """
-        return evaluation_of(counts, self._data, step, self._scales)
+        scales = self._scales if is_quantized(self._model) else None
+        return evaluation_of(counts, self._data, step, scales)
 
 
 def evaluation_of(
-    counts: metrics.Counts, data: SegmentationData, step: int, scales: ScalesUsed
+    counts: metrics.Counts, data: SegmentationData, step: int, scales: ScalesUsed | None
 ) -> Evaluation:
     """Scores of confusion matrices, however they were counted.
 
@@ -252,7 +253,7 @@ def evaluation_of(
         counts: int64 [images, C, C], of every image of the split.
         data: The split.
         step: Training steps that the model had done.
-        scales: Activation scales that it used.
+        scales: Activation scales that it used, None if it has none.
 
     Raises:
         ValueError: No pixel is labelled.

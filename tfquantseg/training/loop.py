@@ -14,6 +14,7 @@ import tensorflow as tf
 from ml_collections import ConfigDict
 
 from tfquantseg import kernels
+from tfquantseg.data.file_pairs import check_sizes
 from tfquantseg.data.survey import check_classes
 from tfquantseg.layers import QuantEdge, clipped_statistics, object_table
 from tfquantseg.training import checkpoints, parts, recipe, sizes, whole, workdir
@@ -28,6 +29,7 @@ from tfquantseg.training.zeroed import ZeroedShares
 
 Batch = tuple[tf.Tensor, tf.Tensor]  # images and labels, of every replica
 
+_STOPPING = "Stopping after this step, which is saved; again to end now, without saving."
 _SHOWN = 4  # examples of the validation split in a picture
 
 
@@ -53,7 +55,7 @@ def train(config: ConfigDict, path: Path, stream: TextIO) -> Outcome:
 
     The same config in the same directory goes on from its newest checkpoint, and ends with the
     same weights, bit for bit, as if it had not been interrupted (on the same machine and versions).
-    SIGTERM and Ctrl-C save a checkpoint and stop.
+    SIGTERM and Ctrl-C save a checkpoint and stop; a second one ends the process at once.
 
     Args:
         config: See configs/digits.py.
@@ -67,7 +69,7 @@ def train(config: ConfigDict, path: Path, stream: TextIO) -> Outcome:
     """
     recipe.check(config)
     as_saved = recipe.plain(config)
-    with workdir.opened(path, as_saved), stop_request() as stop:
+    with workdir.opened(path, as_saved), stop_request(_STOPPING, stream) as stop:
         if (path / workdir.SCORES).exists():
             return Outcome("already finished", config.steps)
         parts.deterministic(config.seed)
@@ -86,8 +88,10 @@ class _Run:
         self._path = path
         self._folder = path / workdir.CHECKPOINTS
         self._data = parts.data(config, config.data.train)
-        check_classes(self._data)
         held_out = parts.data(config, config.data.val)
+        for data in (self._data, held_out):
+            check_sizes(data)  # Else a wrong mask of `val` is met after the first part of training.
+        check_classes(self._data)
         classes = len(self._data.classes)
         with tf.distribute.get_strategy().scope():
             self._model = parts.model(config, classes)
@@ -141,7 +145,7 @@ class _Run:
 
     def _announce(self) -> None:
         steps, boundaries = self._config.steps, self._config.optimizer.boundaries
-        where = self._path.absolute()
+        where = self._path.resolve()
         if self._done:
             self._progress.say(f"Going on in {where} from step {self._done} of {steps}.")
         else:
@@ -155,6 +159,8 @@ class _Run:
         why = kernels.why_not()
         if why and any(isinstance(layer, QuantEdge) for layer in self._model.layers):
             self._progress.say(f"{why} TensorFlow's kernels multiply instead, more slowly.")
+        if self._done < steps:
+            self._progress.say("Building the graph; the first step takes about a minute.")
 
     def _after_step(
         self, result: StepResult, batch: Batch, log: Log, board: Board, stop: StopRequest
@@ -207,8 +213,8 @@ class _Run:
         scores = evaluation.scores
         self._progress.say(
             f"step {self._done}: {evaluation.data} {evaluation.split} mIoU {scores.miou:.2%}, per "
-            f"image {scores.miou_per_image:.2%}, pixels {scores.pixel_accuracy:.2%} "
-            f"({evaluation.scales} activation scales)"
+            f"image {scores.miou_per_image:.2%}, pixels {scores.pixel_accuracy:.2%}"
+            + (f" ({evaluation.scales} activation scales)" if evaluation.scales else "")
         )
         for line in hints(self._model, self._optimizer):
             self._progress.say(line)

@@ -174,7 +174,12 @@ class PredictionFolder:
         whole.write_whole(self.path / name, encoded.getvalue())
 
 
-def _make(path: Path) -> None:
+def check_free(path: Path) -> None:
+    """Checks that a folder of predictions can be made, before what takes long.
+
+    Raises:
+        ValueError: `path` is a file, or a folder that is not empty.
+    """
     if path.is_dir():
         there = sorted(inside.name for inside in path.iterdir())
         if there:
@@ -185,5 +190,9 @@ def _make(path: Path) -> None:
             )
     elif path.exists():
         raise ValueError(f"{path} is a file; give a folder, or a new name, as --out.")
+
+
+def _make(path: Path) -> None:
+    check_free(path)
     for folder in (OVERLAYS, CLASSES):
         (path / folder).mkdir(parents=True)
