@@ -80,8 +80,8 @@ def test_every_file_has_its_row(compared: tuple[Path, str]) -> None:
     assert (found["step"], found["split_images"], found["size"]) == (2, 4, [64, 64])
     # Only what was made is named.
     assert (
-        "float32, trained on: 2 steps more; ours: INTEGER E_scale=per_vector, 2 steps more. The "
-        "learning rate of steps more is " in printed
+        "float32, trained on: 2 steps more; ours: INTEGER E_scale=per_vector norm=l2, 2 steps "
+        "more. The learning rate of steps more is " in printed
     )
     assert "tfmot QAT:" not in printed
     assert "TensorSpec" not in printed  # Keras's, of every variable of a model that it exports
