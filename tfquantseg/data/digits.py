@@ -47,6 +47,7 @@ _TURN = 0.1  # largest rotation and slant of a digit, radians
 _INK = 0.38  # share of full ink in the middle of a stroke's edge
 _OUTLINE = 0.03  # share of full ink at which the dark outline begins
 _EDGE = 1.5  # width of a stroke's soft edge, pixels
+_CENTRE = np.array([5, 5])  # of a digit with its rim, pixels of the digit
 _DIGITS = 8  # that seek a place, for each 96 x 96 pixels of a scene
 _PLACES = 6  # that each digit tries
 
@@ -108,7 +109,7 @@ def load(
             )
             for index in range(count)
         ),
-        threads=1,  # drawn in Python: 444 to 479 scenes a second, of two threads 345 to 376
+        threads=1,  # drawn in Python, which two threads make slower: docs/results/data.md
     )
 
 
@@ -133,20 +134,19 @@ def _draw(split: str, size: tuple[int, int], seed: int, index: int) -> Pair:
     taken = np.zeros(size, bool)
     for _ in range(max(round(_DIGITS * size[0] * size[1] / 96**2), 1)):
         which = rng.integers(len(glyphs))
-        ink, slope = _render(glyphs[which], rng)
-        covered = ink > _OUTLINE
+        levels, covered, slope = _render(glyphs[which], rng)
         place = _free_place(taken, covered, rng)
         if place is None:
             continue
-        paint = np.clip((ink - _INK) * slope + 0.5, 0, 1)
-        outline = np.clip((ink - _OUTLINE) * slope, 0, 1)
+        ink = levels.astype(np.float32) / 255
+        paint = _clipped((ink - _INK) * slope + 0.5)
+        outline = _clipped((ink - _OUTLINE) * slope)
         taken[place] |= covered
         pixels = image[:, *place]
         pixels *= 1 - 0.8 * outline
         pixels += paint * (_light_colour(rng)[:, None, None] - pixels)
         label[place][paint >= 0.5] = 1 + numerals[which]
-    painted = np.rint(image).astype(np.uint8).transpose(1, 2, 0)
-    return Pair(np.ascontiguousarray(painted), label)
+    return Pair(np.stack([*np.rint(image).astype(np.uint8)], axis=-1), label)
 
 
 @functools.cache
@@ -178,33 +178,49 @@ def _background(photo: Image.Image, size: tuple[int, int], rng: np.random.Genera
     return piece[:, ::-1] if rng.integers(2) else piece
 
 
-def _render(glyph: Image.Image, rng: np.random.Generator) -> tuple[Floats, float]:
+def _render(
+    glyph: Image.Image, rng: np.random.Generator
+) -> tuple[Bytes, npt.NDArray[np.bool_], float]:
     """Scales, turns and slants a digit.
 
     Returns:
-        The ink of each pixel, float32 [h, w] in 0..1, trimmed to the pixels that have any outline,
-        and by how much an edge's paint rises from an ink of 0 to one of 1.
+        The grey level of each pixel, uint8 [h, w], 255 for full ink; which of them have any
+        outline, trimmed to these both; and by how much an edge's paint rises from an ink of 0 to
+        one of 1.
     """
-    cell = rng.uniform(*_HEIGHT) / 8  # pixels of the scene a pixel of the digit
-    stretch = rng.uniform(0.85, 1.1)
-    turn, slant = rng.uniform(-_TURN, _TURN, 2)
+    height, width, *angles = rng.random(4).tolist()
+    cell = _between(*_HEIGHT, height) / 8  # pixels of the scene a pixel of the digit
+    stretch = _between(0.85, 1.1, width)
+    turn, slant = (_between(-_TURN, _TURN, angle) for angle in angles)
     side = math.ceil(11 * cell)
     cos, sin = np.cos(turn), np.sin(turn)
     # From a pixel of the scene to one of the digit, both measured from their centres.
     matrix = np.array([[1 / stretch, slant], [0, 1]]) @ np.array([[cos, sin], [-sin, cos]]) / cell
-    offset = np.array([5, 5]) - matrix @ np.array([side / 2, side / 2])
+    column, row = (_CENTRE - matrix @ np.array([side / 2, side / 2])).tolist()
+    to_column, to_row = matrix.tolist()
     turned = glyph.transform(
         (side, side),
         Image.Transform.AFFINE,
-        (*matrix[0], offset[0], *matrix[1], offset[1]),
+        (*to_column, column, *to_row, row),
         Image.Resampling.BICUBIC,
     )
     levels = np.asarray(turned)
-    covered = levels > 255 * _OUTLINE
-    rows, columns = np.flatnonzero(covered.any(1)), np.flatnonzero(covered.any(0))
-    trim = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    covered = levels > int(255 * _OUTLINE)  # an integer, that levels are not made floats for it
+    ravelled, columns = covered.tobytes(), np.logical_or.reduce(covered).tobytes()
+    trim = np.s_[
+        ravelled.find(1) // side : ravelled.rfind(1) // side + 1,
+        columns.find(1) : columns.rfind(1) + 1,
+    ]
     # Ink rises from none to full within about 1.6 pixels of a digit.
-    return levels[trim].astype(np.float32) / 255, 1.6 * cell / _EDGE
+    return levels[trim], covered[trim], 1.6 * cell / _EDGE
+
+
+def _clipped(x: Floats) -> Floats:
+    return np.minimum(np.maximum(x, 0), 1)  # half the time of np.clip, at a digit's size
+
+
+def _between(low: float, high: float, share: float) -> float:
+    return low + (high - low) * share
 
 
 def _free_place(
@@ -219,7 +235,7 @@ def _free_place(
     columns = rng.integers(taken.shape[1] - width + 1, size=_PLACES).tolist()
     for top, left in zip(rows, columns, strict=True):
         place = np.s_[top : top + height, left : left + width]
-        if not (taken[place] & shape).any():
+        if b"\1" not in (taken[place] & shape).tobytes():
             return place
     return None
 
