@@ -159,6 +159,11 @@ def test_weights_that_are_no_numbers_are_named(
         (["--size=65,64"], "sides that are multiples of 8"),
         (["--integer=/no/such"], "/no/such is not a work directory"),
         (["--integer=/no/such", "--variants=stock_ptq"], "--integer is ours, which --variants le"),
+        (["--variants=stock_ptq", "--rate=0.1"], "--rate is for what trains on, and of stock_ptq"),
+        (
+            ["--integer=/no/such", "--variants=ours", "--steps=9"],
+            "--steps is for what trains on, and of ours nothing does; leave it out",
+        ),
         (["--out=configs/digits.py"], "File exists: configs/digits.py"),
     ],
 )

@@ -38,7 +38,7 @@ def converted(trained: Path) -> tuple[Path, str]:
     """The folder of its files, and what convert printed."""
     out, printed = trained.parent / "shipped", io.StringIO()
     with contextlib.redirect_stdout(printed):
-        argv = ["convert", f"--workdir={trained}", f"--output={out}", "--images=2"]
+        argv = ["convert", f"--workdir={trained}", f"--out={out}", "--images=2"]
         assert convert.main(argv) == 0
     return out, printed.getvalue()
 
@@ -112,7 +112,7 @@ def test_steps_of_calibration_and_fine_tuning_at_them(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    argv = ["convert", f"--workdir={trained}", f"--output={tmp_path}", "--images=1"]
+    argv = ["convert", f"--workdir={trained}", f"--out={tmp_path}", "--images=1"]
     asked = ["--steps=percentile", "--calibration=3", "--finetune=1"]
     assert convert.main([*argv, *asked]) == 0
     found = json.loads((tmp_path / "certificate.json").read_text())
@@ -142,7 +142,7 @@ def test_steps_of_calibration_and_fine_tuning_at_them(
 def test_classes_in_place_of_logits(
     trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    argv = ["convert", f"--workdir={trained}", f"--output={tmp_path}", "--images=1"]
+    argv = ["convert", f"--workdir={trained}", f"--out={tmp_path}", "--images=1"]
     for name in ("model_int8.tflite", "model_uint8.tflite"):
         (tmp_path / name).write_text("of an earlier conversion")
     assert convert.main([*argv, "--logits=argmax"]) == 0
@@ -180,7 +180,7 @@ def test_a_full_disk_leaves_no_half_file_and_no_older_model(
         replace(source, target)
 
     monkeypatch.setattr(os, "replace", full)
-    argv = ["convert", f"--workdir={trained}", f"--output={tmp_path}", "--images=1"]
+    argv = ["convert", f"--workdir={trained}", f"--out={tmp_path}", "--images=1"]
     assert convert.main(argv) == 2
     shown = capsys.readouterr().err
     assert f"Error: No space left on device: {tmp_path}/model_int8.tflite." in shown
@@ -196,7 +196,7 @@ def test_a_broken_promise_leaves_no_model(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     shutil.copytree(converted[0], tmp_path, dirs_exist_ok=True)
-    argv = ["convert", f"--workdir={trained}", f"--output={tmp_path}", "--images=1"]
+    argv = ["convert", f"--workdir={trained}", f"--out={tmp_path}", "--images=1"]
 
     def forged(network: Network, border: Border = "int8", about: Any = None) -> bytes:
         (first, *others) = network.operations
@@ -263,7 +263,7 @@ def test_what_cannot_be_written_is_met_before_the_work(
     trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "edgetpu.md").mkdir()
-    assert convert.main(["convert", f"--workdir={trained}", f"--output={tmp_path}"]) == 2
+    assert convert.main(["convert", f"--workdir={trained}", f"--out={tmp_path}"]) == 2
     shown = capsys.readouterr().err
     assert shown.endswith(f"Error: Is a directory: {tmp_path}/edgetpu.md.\n")
     assert "images scored" not in shown
@@ -298,8 +298,8 @@ def test_an_unfinished_run_into_the_default_folder_at_another_size(
         (["--size=64"], "--size is '64'; accepted are height and width"),
         (["--size=64,65"], "sides that are multiples of 8. Give --size=64,72."),
         (["--size=32,32"], "64 x 64 pixels are more than 32 x 32"),
-        (["--output=/proc/none"], "/proc/none"),
-        (["--output=configs/digits.py"], "File exists: configs/digits.py"),
+        (["--out=/proc/none"], "/proc/none"),
+        (["--out=configs/digits.py"], "File exists: configs/digits.py"),
         (["--calibration=3"], "--calibration is for --steps=max and --steps=percentile"),
         (["--steps=mean"], "value should be one of <running|max|percentile>"),
         (["--logits=stride"], "ends in"),

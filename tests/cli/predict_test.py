@@ -78,7 +78,7 @@ def test_images_with_a_saved_model(here: Path, capsys: pytest.CaptureFixture[str
         assert (image["height"], image["width"], image["share"]) == (5, 7, SHARE)
         with Image.open(Path("out", image["classes"])) as classes:
             np.testing.assert_array_equal(np.asarray(classes), RED[..., 0] == 200)
-    assert (written["model"], written["step"], written["scales"]) == ("mine.keras", None, "running")
+    assert (written["model"], written["step"], written["scales"]) == ("mine.keras", None, None)
 
     Path("names.txt").write_text("ground 10 20 30\nred thing 40 50 60\n")
     again = shlex.split(printed.out.splitlines()[-1], comments=True)
@@ -95,7 +95,7 @@ def test_a_split_of_the_run_with_its_ground_truth(
     _run(here, config())
     assert predict.main(["predict", "--workdir=run", "--split=val[:0.125]", "--out=out"]) == 0
     printed = capsys.readouterr()
-    assert "Model          run/checkpoints/step_00000007/model.keras (after step 7, running" in (
+    assert "Model          run/checkpoints/step_00000007/model.keras (after step 7, float32)" in (
         printed.out
     )
     assert "  tfquantseg-evaluate --workdir=run '--split=val[:0.125]'" in printed.out

@@ -151,7 +151,7 @@ def test_evaluation_counts_what_is_predicted(integer: keras.Model) -> None:
 
 def test_the_scales_that_are_asked_for_are_used(integer: keras.Model) -> None:
     edges = [layer for layer in integer.layers if isinstance(layer, QuantEdge)]
-    Predictor(integer, scales="dynamic")
+    assert Predictor(integer, scales="dynamic").scales == "dynamic"
     assert {edge.evaluation_scales for edge in edges} == {"dynamic"}
     Predictor(integer)
     assert {edge.evaluation_scales for edge in edges} == {"running"}

@@ -133,6 +133,7 @@ def _compare(values: flags.FlagValues) -> int:
     python = Path(values.peers_python).absolute() if values.peers_python else None
     if values.integer and "ours" not in names:
         raise ValueError("--integer is ours, which --variants leaves out; leave out one of them.")
+    _check_trains(values, names)
     names, left_out = worker.available(names, contestants.BASE, contestants.OF_PEERS, python)
     config, checkpoint = runs.load(values.workdir, values.checkpoint)
     parts.deterministic(config.seed)
@@ -193,6 +194,17 @@ def _compare(values: flags.FlagValues) -> int:
     print(f"Files     {', '.join(f'{where}/{entry.path.name}' for entry in entries)}")
     _print_next(values, folder, names)
     return BROKEN_PROMISE if _broken(rows) else 0
+
+
+def _check_trains(values: flags.FlagValues, names: Sequence[str]) -> None:
+    """Refuses settings of a training where nothing is trained."""
+    trains = {"float32_on", "tfmot_qat", *([] if values.integer else ["ours"])} & set(names)
+    for flag in ("steps", "rate"):
+        if values[flag].present and not trains:
+            raise ValueError(
+                f"--{flag} is for what trains on, and of {', '.join(names)} nothing does; leave "
+                "it out."
+            )
 
 
 class _Integer(NamedTuple):

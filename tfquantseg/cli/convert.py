@@ -5,7 +5,7 @@ Examples:
       Into tfquantseg-runs/digits/export.
   convert --workdir=my-run --images=3
       A first conversion, quicker: most of the time goes into the images compared step by step.
-  convert --workdir=my-run --size=192,256 --output=shipped
+  convert --workdir=my-run --size=192,256 --out=shipped
       For images of 192 x 256 pixels, into another folder.
   convert --workdir=my-run --steps=percentile --finetune=100
       Activation steps measured on images of the training split, and training at these steps.
@@ -83,7 +83,7 @@ def _define(values: flags.FlagValues, argv: list[str]) -> None:
         "images", 20, "Images of it for the comparison step by step.", 1, flag_values=values
     )
     flags.DEFINE_string(
-        "output",
+        "out",
         None,
         "Folder to write to. Default: export in the work directory.",
         flag_values=values,
@@ -105,7 +105,7 @@ def _convert(values: flags.FlagValues) -> int:
     from tfquantseg.training.image_scores import images_of_size
 
     convert_steps.check(values)
-    folder = Path(values.output) if values.output else Path(values.workdir) / "export"
+    folder = Path(values.out) if values.out else Path(values.workdir) / "export"
     run = _load(values)
     size = file_shape.size_of(values, run.model, run.config, run.data)
     _network(values, run, size)  # What has no file is refused before the work.

@@ -93,6 +93,7 @@ class _Network(NamedTuple):
 
     file: Path
     predictor: Predictor | FixedSizePredictor
+    scales: str | None  # of the activations, where the model has any
     step: int | None = None
     config: ConfigDict | None = None
     classes: _Classes | None = None
@@ -150,8 +151,7 @@ def _predict(values: flags.FlagValues) -> int:
         else:
             folder.add(scene.name, scene.origin, image, label, truth)
         count.step()
-    scales = _scales(values, network)
-    folder.finish({"model": str(network.file), "step": network.step, "scales": scales})
+    folder.finish({"model": str(network.file), "step": network.step, "scales": network.scales})
     return _report(values, network, folder)
 
 
@@ -207,7 +207,8 @@ def _network(values: flags.FlagValues) -> _Network:
         file = Path(values.model)
         if file.suffix == ".tflite":
             return _file_network(file, values.delegate)
-        return _Network(file, Predictor(model_files.load(file), scales=values.scales))
+        predictor = Predictor(model_files.load(file), scales=values.scales)
+        return _Network(file, predictor, predictor.scales)
     config, checkpoint = runs.load(values.workdir, values.checkpoint)
     predictor = Predictor(
         load_model(checkpoint),
@@ -215,7 +216,7 @@ def _network(values: flags.FlagValues) -> _Network:
         scales=values.scales,
         resize=tuple(config.data.size) if config.data.fit == "resize" else None,
     )
-    return _Network(checkpoint.model, predictor, checkpoint.step, config)
+    return _Network(checkpoint.model, predictor, predictor.scales, checkpoint.step, config)
 
 
 def _file_network(file: Path, delegate: str | None) -> _Network:
@@ -229,10 +230,10 @@ def _file_network(file: Path, delegate: str | None) -> _Network:
         network.classify, network.size, classes=network.classes, scales=about.get("fit") == "resize"
     )
     if "classes" not in about:
-        return _Network(file, predictor)
+        return _Network(file, predictor, "frozen")
     palette = tuple((r, g, b) for r, g, b in about["palette"])
     classes = _Classes(str(file), tuple(about["classes"]), palette)
-    return _Network(file, predictor, about.get("step"), classes=classes)
+    return _Network(file, predictor, "frozen", about.get("step"), classes=classes)
 
 
 def _classes(
@@ -274,10 +275,10 @@ def _report(values: flags.FlagValues, network: _Network, folder: PredictionFolde
     from tfquantseg.training import prediction_folder as files
 
     where = command.shown(folder.path)
+    scales = network.scales
+    computes = f"{scales} scales" if scales else "float32"
     of_step = "" if network.step is None else f"after step {network.step}, "
-    print(
-        f"Model          {command.shown(network.file)} ({of_step}{_scales(values, network)} scales)"
-    )
+    print(f"Model          {command.shown(network.file)} ({of_step}{computes})")
     if folder.written:
         on_sheet = min(folder.written, files.MOST_ON_SHEET)
         first = f"the first {on_sheet} of " if on_sheet < folder.written else ""
@@ -291,11 +292,6 @@ def _report(values: flags.FlagValues, network: _Network, folder: PredictionFolde
     if commands := _next(values, network):
         print("Next:", *commands, sep="\n  ")
     return command.USER_ERROR if folder.failed else 0
-
-
-def _scales(values: flags.FlagValues, network: _Network) -> str:
-    """Which scales the activations had; a file holds its own."""
-    return "frozen" if network.file.suffix == ".tflite" else values.scales
 
 
 def _tell_failed(folder: PredictionFolder) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 
 from tfquantseg.names import first_few
 
+_OPTION = "option `root` (of a recipe: --config.data.options.root=FOLDER)"
 _FOUND = 8  # entries of a folder in an error message
 VARIABLE = "TFQUANTSEG_DATA"
 
@@ -53,7 +54,7 @@ class Layout:
         if not folder.is_dir():
             raise ValueError(
                 f"There is no {self.title} data folder {folder}. Give the folder that holds "
-                f"{', '.join(self.holds)} as option `root`, or the one that holds {self.place} as "
+                f"{', '.join(self.holds)} as {_OPTION}, or the one that holds {self.place} as "
                 f"environment variable {VARIABLE}. {self.obtain}"
             )
         return folder
@@ -78,7 +79,7 @@ class Layout:
             raise ValueError(
                 f"It is not known where {self.title} lies. Set the environment variable "
                 f"{VARIABLE} to the folder that holds {self.place}, or give the folder "
-                f"{self.place} itself as option `root`. {self.obtain}"
+                f"{self.place} itself as {_OPTION}. {self.obtain}"
             )
         return pathlib.Path(parent) / self.place
 

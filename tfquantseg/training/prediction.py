@@ -14,6 +14,7 @@ from tfquantseg.data.pipeline import MID_GREY, resize_image, resize_labels
 from tfquantseg.data.segmentation import Bytes
 from tfquantseg.layers.edge import Scales, set_evaluation_scales
 from tfquantseg.training import model_files, sizes
+from tfquantseg.training.loaded import is_quantized
 
 _TRACED_AFTER = 10  # images of one size: to trace a graph takes longer than to predict these
 
@@ -57,6 +58,7 @@ class Predictor:
                 "Resizing or UpSampling2D layer at its end."
             )
         self._model = model
+        self._scales: Scales | None = scales if is_quantized(model) else None
         self._graph = tf.function(model, jit_compile=False)
         self._seen: collections.Counter[tuple[int, int]] = collections.Counter()
         self._fixed = model.input_shape[1:3]
@@ -67,6 +69,11 @@ class Predictor:
     def classes(self) -> int:
         """Number of classes, C."""
         return int(self._model.output_shape[3])
+
+    @property
+    def scales(self) -> Scales | None:
+        """The activation scales that it uses; None where the model has none, in float32."""
+        return self._scales
 
     def __call__(self, image: Bytes) -> Bytes:
         """Predicts one image.
