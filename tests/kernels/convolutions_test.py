@@ -83,14 +83,41 @@ def test_sums_that_float32_does_not_hold(ops):
     compare(ops, [1, 5, 6, 1200], [3, 3, 1200, 20])  # up to 1.7e8, beyond 2**24
 
 
-def test_more_positions_than_32_bits_hold(ops):
-    a = np.full([1, 300, 300, 1], -128, np.int8)
-    e = np.full([1, 300, 300, 1], -127, np.int8)
-    got = ops.tfquantseg_conv2d_backprop_filter(
-        a, e, 1.0, kernel_size=[1, 3], strides=[1, 1], dilations=[1, 1], padding="SAME"
+def test_bytes_whose_sums_overflow_on_the_way(ops):
+    # 127 + 128 times 127, 130,000 times, is twice 2**31; their sum, less 128 * 127 times, fits.
+    a, w = np.full([1, 1, 1, 130_000], 127, np.int8), np.full([1, 1, 130_000, 2], 127, np.int8)
+    got = ops.tfquantseg_conv2d(
+        a, w, 1.0, NO_BIAS, strides=[1, 1], dilations=[1, 1], padding="SAME"
     )
-    middle, side = 300 * 300 * 128 * 127, 300 * 299 * 128 * 127
-    assert got.numpy().ravel().tolist() == [np.float32(n) for n in (side, middle, side)]
+    assert got.numpy().ravel().tolist() == [np.float32(130_000 * 127 * 127)] * 2
+
+
+# (A + 128) * E is largest at A = 127, and 0 at A = -128.
+@pytest.mark.parametrize(("a", "e"), [(-128, -127), (127, 127), (127, -127), (20, -90)])
+@pytest.mark.parametrize(
+    ("image", "kernel"),
+    [
+        ([1, 300, 300], [1, 3]),  # some rows at a time
+        ([2, 1, 70_001], [1, 3]),  # parts of a row
+        ([1, 100, 660], [1, 1]),  # all positions are one row: the most that 32 bits hold,
+        ([1, 100, 661], [1, 1]),  # more,
+        ([8, 256, 256], [1, 1]),  # and as many as eight images of a usual size have
+    ],
+    ids=str,
+)
+def test_more_positions_than_32_bits_hold(ops, image, kernel, a, e):
+    got = ops.tfquantseg_conv2d_backprop_filter(
+        np.full([*image, 1], a, np.int8), np.full([*image, 1], e, np.int8), 1.0,
+        kernel_size=kernel, strides=[1, 1], dilations=[1, 1], padding="SAME",
+    )  # fmt: skip
+    n, height, width = image
+    columns = [width] if kernel[1] == 1 else [width - 1, width, width - 1]
+    assert got.numpy().ravel().tolist() == [np.float32(n * height * c * a * e) for c in columns]
+
+
+def test_parts_of_a_row_of_many_channels(ops):
+    compare(ops, [1, 2, 70_003, 14], [1, 1, 14, 35])
+    compare(ops, [1, 1, 70_003, 3], [1, 2, 3, 33])
 
 
 def test_empty_batch(ops):

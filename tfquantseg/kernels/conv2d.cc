@@ -4,7 +4,8 @@
 //   input gradient:  activation(convT(E, W) * scale + bias), which is a transposed convolution's
 //                    output too
 //
-// Sums are exact while the number of summed products is below 2^31 / (255 * 127) = 66,000.
+// A sum is exact where it fits 32 bits, as that of 133,000 products (2^31 / 127^2) always does: by
+// what the bytes n + 128 overflow on the way, as much less is subtracted at the end.
 #include <string>
 #include <vector>
 

@@ -29,8 +29,9 @@ using tensorflow::TensorShape;
 using tensorflow::shape_inference::InferenceContext;
 using tensorflow::shape_inference::ShapeHandle;
 
-constexpr int64_t kChunk = 4096;          // positions multiplied at a time: they fit the L2 cache
-constexpr int64_t kExactIn32Bits = 66000;  // positions whose sum of A * E fits 32 bits
+constexpr int64_t kChunk = 4096;  // positions multiplied at a time: they fit the L2 cache
+// Positions whose sum of (A + 128) * E fits 32 bits: 2^31 / (255 * 127), in whole quads.
+constexpr int64_t kExactIn32Bits = 66000;
 
 // Turns 16 pixels of 16 channels into 16 channels of 16 pixels, as bytes of A.
 //
@@ -146,18 +147,27 @@ struct Errors {
   int8_t* panels;
 };
 
-// Some images and rows of the error, whose positions are multiplied at a time.
+// Some images, rows and quads of columns of the error, whose positions are multiplied at a time:
+// never more than 32 bits hold the sum of. Parts of a row are of one row of one image.
 struct Chunk {
-  int64_t image, images, row, rows;
+  int64_t image, images, row, rows, quad, quads;
 };
 
-std::vector<Chunk> ChunksOf(int64_t images, int64_t rows, int64_t positions_in_row) {
+std::vector<Chunk> ChunksOf(int64_t images, int64_t rows, int64_t quads) {
   std::vector<Chunk> chunks;
-  const int64_t most = std::max<int64_t>(kChunk / positions_in_row, 1);  // rows
+  if (4 * quads > kExactIn32Bits) {
+    for (int64_t row = 0; row < images * rows; ++row) {
+      for (int64_t q = 0; q < quads; q += kExactIn32Bits / 4) {
+        chunks.push_back({row / rows, 1, row % rows, 1, q, std::min(kExactIn32Bits / 4, quads - q)});
+      }
+    }
+    return chunks;
+  }
+  const int64_t most = std::max<int64_t>(kChunk / (4 * quads), 1);       // rows
   const int64_t together = std::max<int64_t>(most / rows, 1);            // images
   for (int64_t n = 0; n < images; n += together) {
     for (int64_t y = 0; y < rows; y += most) {
-      chunks.push_back({n, std::min(together, images - n), y, std::min(most, rows - y)});
+      chunks.push_back({n, std::min(together, images - n), y, std::min(most, rows - y), 0, quads});
     }
   }
   return chunks;
@@ -184,20 +194,21 @@ void Multiply(const Planes& planes, const uint8_t* a, const Errors& errors, int6
     for (int64_t j = 0; j < outputs; ++j) to[j] = static_cast<float>(sums[j] - zeros[j]) * scale;
   };
 
-  const std::vector<Chunk> chunks = ChunksOf(planes.batch, rows.output, 4 * errors.quads());
+  const std::vector<Chunk> chunks = ChunksOf(planes.batch, rows.output, errors.quads());
   std::vector<Sum> sums(chunks.size() == 1 ? 0 : taps * channels.count * kPanel);
   alignas(64) int32_t tile[kTileRows * kPanel];
   const int64_t tiles = CeilDiv(channels.count, kTileRows);
   for (const Chunk& chunk : chunks) {
-    const int8_t* e = errors.At(panel, chunk.image * rows.output + chunk.row);
+    const int8_t* e = errors.At(panel, chunk.image * rows.output + chunk.row) +
+                      4 * width * chunk.quad;
     for (int64_t t = 0; t < tiles; ++t) {
       const Part part = EvenPart(channels.count, tiles, t);
       const int64_t channel = channels.first + part.first;
       for (int64_t tap = 0; tap < taps; ++tap) {
         const int64_t at = planes.At(chunk.image, channel, chunk.row, tap / columns.kernel,
                                      tap % columns.kernel);
-        const Rows bytes{a + at,     planes.plane,
-                         errors.quads(), chunk.rows,
+        const Rows bytes{a + at + 4 * chunk.quad, planes.plane,
+                         chunk.quads, chunk.rows,
                          rows.stride * planes.width, chunk.images,
                          planes.channels * planes.plane};
         MultiplyTile(static_cast<int>(part.count), width, bytes, e, tile);
