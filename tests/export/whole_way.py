@@ -92,7 +92,9 @@ def certified(
     assert found.problems == ()
     assert found.file_twin.most == 0
     # tflite-micro has no TILE, and everything else that is written.
-    assert (found.micro_twin is None) == any(isinstance(o, Repeat) for o in network.operations)
+    lacks = any(isinstance(o, Repeat) for o in network.operations)
+    assert (found.micro_twin is None) == lacks
+    assert found.micro_why_not == ("it lacks an operation" if lacks else "")
     # A layer that is called several times stands in the file as often.
     names = {layer.name for layer in model.layers}
     assert {one.layer for one in network.convolutions} - {""} <= names

@@ -54,6 +54,15 @@ def test_a_kernel_has_one_limit_a_channel() -> None:
     assert weight_limit("w", 0 * kernel, INTEGER, 3) == (1.0, 1.0, 1.0)
 
 
+def test_a_channel_of_next_to_nothing_can_still_grow() -> None:
+    kernel = np.full([1, 1, 2, 3], 1e-20, np.float32)
+    kernel[0, 0, :, 1] = 1.5
+    kernel[0, 0, :, 2] = 2.0 * 2.0**-12  # held by the least limit, at its last value
+    assert weight_limit("w", kernel, INTEGER, 3) == (2.0**-11, 2.0, 2.0**-10)
+    assert weight_limit("w", kernel[..., :1], INTEGER, 3) == (2.0**-40,)
+    assert weight_limit("w", kernel[..., :1], PER_TENSOR, 3) == 2.0**-40
+
+
 def test_a_fixed_limit_holds_up_to_half_a_step_beyond_its_last_value() -> None:
     last = np.full([1, 1, 1, 1], 1 - 2.0**-8, np.float32)
     assert weight_limit("w", last, PAPER_FCN, 3) == 1.0

@@ -17,9 +17,9 @@ from tfquantseg.metrics import Interval
 _DIFFERENT = (255, 0, 255)
 _TILE = 288  # pixels
 _STANDS_FOR = (
-    "The reference kernels stand for tflite-micro on a microcontroller, with which the table above "
-    "compares them, the default kernels for the CPU of a phone or computer; a Coral's Edge TPU may "
-    "compute other integers than both, which was not measured."
+    "The reference kernels stand for tflite-micro on a microcontroller (compared in the table "
+    "above, where it was run), the default kernels for the CPU of a phone or computer; a Coral's "
+    "Edge TPU may compute other integers than both, which was not measured."
 )
 
 
@@ -169,7 +169,7 @@ def page(
         ("model, Keras in float32", certificate.graph_twin),
     ):
         row = (
-            "not run: it lacks an operation | |"
+            f"not run: {certificate.micro_why_not} | |"
             if one is None
             else (f"{one.most} | {one.share:.2%} | {one.argmax:.2%}")
         )

@@ -87,6 +87,7 @@ class Certificate:
         micro_twin: the file, by tflite-micro, against the twin; None where it has not been run.
         graph_twin: the model's graph, whole images, against the twin.
         default_twin: the file, by the kernels of phones and computers, against the twin.
+        micro_why_not: why tflite-micro has not been run; "" where it has.
     """
 
     images: int
@@ -96,6 +97,7 @@ class Certificate:
     micro_twin: Agreement | None
     graph_twin: Agreement
     default_twin: Agreement
+    micro_why_not: str = ""
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -128,6 +130,7 @@ class Certificate:
             "weights_equal": all(one.equal for one in self.weights),
             "twin_equal": self.file_twin.most == 0,
             "micro_equal": None if self.micro_twin is None else self.micro_twin.most == 0,
+            "micro_why_not": self.micro_why_not,
             "max_step_difference": max((layer.most for layer in kept), default=0),
             "argmax_agreement": self.graph_twin.argmax,
             "weights": [dataclasses.asdict(one) for one in self.weights],
@@ -170,7 +173,7 @@ def certify(
     """
     reference = FileProgram(content, kernels="reference", keeps_tensors=network.gives_classes)
     default = FileProgram(content)
-    micro = None if _has_tile(network) else _micro(content, len(network.outputs))
+    micro = _LACKS if _has_tile(network) else _micro(content, len(network.outputs))
     graph = integers_of(model, network)
     layers = {one.output.name: _Differences() for one in network.operations}
     totals = {name: _Differences() for name in ("file", "micro", "graph", "default")}
@@ -187,7 +190,7 @@ def certify(
             (name,) = logits
             totals["file"].add([reference.tensor(name)[0]], [made[name]])
         totals["default"].add(default(*image), twin)
-        if micro is not None:
+        if not isinstance(micro, str):
             totals["micro"].add(micro(*image), twin)
         totals["graph"].add([integers[name] for name in logits], [made[name] for name in logits])
         for one in network.operations:
@@ -209,9 +212,10 @@ def certify(
             for one in network.operations
         ),
         file_twin=totals["file"].agreement(),
-        micro_twin=None if micro is None else totals["micro"].agreement(),
+        micro_twin=None if isinstance(micro, str) else totals["micro"].agreement(),
         graph_twin=totals["graph"].agreement(),
         default_twin=totals["default"].agreement(),
+        micro_why_not=micro if isinstance(micro, str) else "",
     )
 
 
@@ -272,16 +276,16 @@ def _has_tile(network: Network) -> bool:
     return any(isinstance(one, Repeat) for one in network.operations)
 
 
-def _micro(content: bytes, outputs: int) -> Callable[..., list[np.ndarray]] | None:
-    """The file in tflite-micro's interpreter, None where that is not installed or lacks an op."""
+def _micro(content: bytes, outputs: int) -> Callable[..., list[np.ndarray]] | str:
+    """The file in tflite-micro's interpreter, or why it can't be run there."""
     try:
         from tflite_micro.python.tflite_micro import runtime
     except ImportError:
-        return None
+        return "the package tflite-micro is not installed"
     try:
         interpreter = runtime.Interpreter.from_bytes(content, arena_size=_MICRO_ARENA)
     except RuntimeError:
-        return None
+        return _LACKS
 
     def run(*images: np.ndarray) -> list[np.ndarray]:
         for index, image in enumerate(images):
@@ -293,4 +297,5 @@ def _micro(content: bytes, outputs: int) -> Callable[..., list[np.ndarray]] | No
     return run
 
 
+_LACKS = "it lacks an operation"
 _MICRO_ARENA = 2**29  # bytes; on this machine there is memory enough

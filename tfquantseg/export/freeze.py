@@ -18,6 +18,7 @@ from tfquantseg.export import fold, fold_functions, moves
 from tfquantseg.export.frozen_values import Integers, Pixels, Real, Step, Value, no_form
 from tfquantseg.export.functions import UNIT_STEP, Softmax
 from tfquantseg.export.network import (
+    Convolution,
     Network,
     Operation,
     Requantize,
@@ -56,7 +57,8 @@ def freeze(model: keras.Model, height: int, width: int) -> Network:
 
     Raises:
         ValueError: the model is not quantized or not trained, its policy is one that 8-bit files
-            can't hold, an operation has no 8-bit form, or the size does not fit.
+            can't hold, an operation has no 8-bit form, a bias does not fit 32 bits, or the size
+            does not fit.
     """
     if not all(isinstance(side, int) and side > 0 for side in (height, width)):
         raise ValueError(
@@ -110,6 +112,9 @@ class Freezer:
                 raise ValueError(
                     f"no layer reads the input {tensor.name!r}; leave it out of the model."
                 )
+        for one in self._operations:
+            if isinstance(one, Convolution):
+                one.bias_integers()  # A bias that 32 bits do not hold is told here.
         images = [self._images[tensor.name] for tensor in self._model.inputs]
         logits = [ends[id(tensor)].tensor for tensor in self._model.outputs]
         return Network(

@@ -110,8 +110,8 @@ class Convolution(Operation):
             raise ValueError(
                 f"{self.output.name!r}: the bias of channel {channel} is {self.bias[channel]:.4g}, "
                 f"which is {largest:.4g} steps of {self.bias_steps[channel]:.4g}; 32-bit sums take "
-                "2**30 at most. A gamma or weights close to zero make steps so small: train on, "
-                "or remove the channel."
+                "2**30 at most. A gamma or weights close to zero make steps so small: set the "
+                "channel's gamma to 0, which leaves its bias alone, or take the channel out."
             )
         return integers.astype(np.int32)
 

@@ -182,9 +182,13 @@ class _Writer(FileWriter):
             bilinear.alignCorners, bilinear.halfPixelCenters = False, True
             self._operate(_OPERATORS.RESIZE_BILINEAR, 3, inputs, operation.output, bilinear)
             return
+        # Of a whole enlargement both kinds of centre give the same; more devices know version 2.
+        sides = zip(operation.output.shape[:2], operation.inputs[0].shape[:2], strict=True)
+        halves = any(to % from_ for to, from_ in sides)
         nearest = schema.ResizeNearestNeighborOptionsT()
-        nearest.alignCorners, nearest.halfPixelCenters = False, False
-        self._operate(_OPERATORS.RESIZE_NEAREST_NEIGHBOR, 2, inputs, operation.output, nearest)
+        nearest.alignCorners, nearest.halfPixelCenters = False, halves
+        code, version = _OPERATORS.RESIZE_NEAREST_NEIGHBOR, 3 if halves else 2
+        self._operate(code, version, inputs, operation.output, nearest)
 
     def _repeat(self, operation: Repeat) -> None:
         height, width, _ = operation.output.shape

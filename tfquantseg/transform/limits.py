@@ -13,6 +13,8 @@ from tfquantseg.layers import deviation_ratio
 from tfquantseg.numerics import delta
 from tfquantseg.policy import Policy
 
+_LEAST_CHANNEL = 2.0**-12  # of a kernel's limit: how small that of one of its channels may be
+_LEAST_KERNEL = 2.0**-40
 _LEAST_BIAS = 4.0
 _LEAST_AFFINE = 2.0
 _MOST = 2.0**30  # products of two tensors with such limits are still far from float32's end
@@ -32,7 +34,9 @@ def weight_limit(
 ) -> float | tuple[float, ...]:
     """Returns the limit of a kernel, or one for each channel along the axis or axes.
 
-    A channel of zeros takes the limit of the whole tensor, so that it can learn.
+    A channel of zeros takes the limit of the whole tensor, so that it can learn. No limit is so
+    small that a channel, which never grows beyond it, is lost for good: at least 2**-12 of the
+    whole tensor's, and 2**-40.
 
     Raises:
         ValueError: weights beyond a fixed limit, or not finite.
@@ -42,12 +46,14 @@ def weight_limit(
     most = float(np.abs(kernel).max())
     if not isinstance(policy.W_limit, str):
         return _fixed(name, "W", most, policy.W_limit, bits)
+    whole = max(smallest_limit(most, bits), _LEAST_KERNEL)
     if policy.W_limit == "per_tensor":
-        return smallest_limit(most, bits)
+        return whole
     axes = (axis,) if isinstance(axis, int) else axis
     others = tuple(i for i in range(kernel.ndim) if i not in axes)
     channels = np.abs(kernel).max(others).reshape(-1)
-    return tuple(smallest_limit(float(c) or most, bits) for c in channels)
+    least = max(whole * _LEAST_CHANNEL, _LEAST_KERNEL)
+    return tuple(max(smallest_limit(float(c), bits), least) if c else whole for c in channels)
 
 
 def bias_limit(name: str, bias: np.ndarray | None, policy: Policy) -> float:
