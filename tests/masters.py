@@ -26,7 +26,7 @@ def on_grid(x, limit, rounding: str) -> np.ndarray:
 def master(value, limit=1.0, policy: Policy = IN_TAPE, name="kernel", decays=True):
     """Returns a variable of a quantized layer, on its grid."""
     variable = keras.Variable(on_grid(value, limit, policy.rounding), name=name)
-    variable.update_rule = policy.update_rule(limit, -1, decays=decays)
+    variable.update_rule = policy.update_rule(limit, -1, decays=decays, in_tape=True)
     return variable
 
 

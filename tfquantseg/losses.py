@@ -1,7 +1,8 @@
 """Losses on score maps, with a label that does not count.
 
 N images of H x W pixels and C classes; V is the set of *valid* pixels, those whose label is not the
-ignore label, over the whole batch. A batch without a valid pixel has loss 0 and gradient 0.
+ignore label, over the whole batch. A batch without a valid pixel has loss 0 and gradient 0. Of
+several replicas each has a part of the batch, and the mean of their losses is taken.
 
 A label that is neither a class nor the ignore label has no loss: the whole loss is then NaN, which
 the training loop reports (cross entropy on a CPU is refused by TensorFlow, with the label).

@@ -226,6 +226,24 @@ def test_each_tied_tensors_error_has_its_own_scale_where_it_is_quantized():
         np.testing.assert_array_equal(gradients[i], n.astype(np.float32) * s)
 
 
+def test_tied_tensors_may_have_errors_of_other_bits():
+    wide = dataclasses.replace(NEAREST, k_E1=6)
+    edge = QuantEdge(NEAREST, quantize_error=(True, True), error_policies=(NEAREST, wide))
+    edge = QuantEdge.from_config(edge.get_config())
+    xs, errors = [tf.constant(data(seed)) for seed in range(2)], [data(3, 5.0), data(4, 0.7)]
+    with tf.GradientTape() as tape:
+        tape.watch(xs)
+        *integers, step = edge(xs, training=True)
+        loss = sum(
+            tf.reduce_sum(Product()((n, step)) * e) for n, e in zip(integers, errors, strict=True)
+        )
+    for got, error, policy, bits in zip(
+        tape.gradient(loss, xs), errors, (NEAREST, wide), (4, 6), strict=True
+    ):
+        n, s = encoded(error, policy, bits=bits)
+        np.testing.assert_array_equal(got, n.astype(np.float32) * s)
+
+
 def test_stochastic_errors_draw_by_edge_and_by_scale():
     def gradient(name: str, factor: float) -> np.ndarray:
         edge, x = QuantEdge(INTEGER, name=name), tf.constant(data())

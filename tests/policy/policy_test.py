@@ -209,7 +209,10 @@ def test_update_rule_of_limits_per_channel():
 
 def test_a_gradient_quantized_in_the_tape_is_not_quantized_again():
     in_tape = dataclasses.replace(INTEGER, G_at="tape")
-    assert in_tape.update_rule(1.0, -1, decays=True).G is None
+    assert in_tape.update_rule(1.0, -1, decays=True, in_tape=True).G is None
+    # Gamma's, say, which no layer quantizes in the tape.
+    gamma = in_tape.update_rule(1.0, -1, decays=False)
+    assert INTEGER.G() == gamma.G
     assert in_tape.G() == INTEGER.G()
 
 

@@ -5,9 +5,10 @@ import dataclasses
 from keras import layers
 
 from tests.transform import networks
-from tests.transform.networks import conv, network
+from tests.transform.networks import conv, conv_bn_relu, network
+from tfquantseg.layers.objects import objects
 from tfquantseg.policy import FLOAT, INTEGER, PAPER_FCN, Policy, Rules
-from tfquantseg.transform import plan
+from tfquantseg.transform import plan, quantize
 from tfquantseg.transform.edges import Edge
 
 UNSIGNED = INTEGER.changed("A_sign=unsigned_after_relu")
@@ -50,6 +51,21 @@ def test_an_edge_reads_the_nearest_pairs() -> None:
     assert reads["image_A"] == set()
     assert reads["stem_relu_A"] == {"image"}
     assert reads["block_relu_A"] == {"stem_relu", "block_2_bn"}
+
+
+def test_each_tied_tensor_keeps_the_bits_of_its_own_error() -> None:
+    def body(x):
+        members = [conv_bn_relu(x, name) for name in ("one", "two")]
+        return conv(layers.Concatenate(name="both")(members), "head")
+
+    rules = Rules((("one.*", INTEGER.changed("k_E1=6")), (".*", INTEGER)))
+    (tied,) = (edge for edge in edges(body, rules).values() if len(edge.roots) == 2)
+    assert [policy.k_E1 for policy in tied.policies] == [8, 6]  # the newest comes first
+    quantized = quantize(network(body, "net"), rules)
+    layer = quantized.get_layer(tied.name)
+    assert [policy.k_E1 for policy in layer.error_policies] == [8, 6]
+    listed = [(name, bits) for at, name, bits, _ in objects(quantized) if at == tied.name]
+    assert listed == [("A", 8), ("E1", 8), ("E1", 6)]
 
 
 def test_no_error_is_quantized_twice() -> None:
@@ -106,7 +122,7 @@ def test_edges_of_one_kind_are_tied_root_by_root() -> None:
     assert relu.is_like(norm)
     for changed in (
         dataclasses.replace(norm, fixed_scale=1.0),
-        dataclasses.replace(norm, policy=PAPER_FCN),
-        dataclasses.replace(norm, policy=INTEGER),  # signed even after ReLU
+        dataclasses.replace(norm, policies=(PAPER_FCN,)),
+        dataclasses.replace(norm, policies=(INTEGER,)),  # signed even after ReLU
     ):
         assert not relu.is_like(changed)

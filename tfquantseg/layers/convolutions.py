@@ -119,12 +119,14 @@ class _QuantConvolution(PackedMasters):
             )
         self.kernel = self.add_weight(shape=self.kernel_shape, name="kernel")
         self.kernel.update_rule = self.policy.update_rule(
-            self.W_limit, self.channel_axis, decays=True
+            self.W_limit, self.channel_axis, decays=True, in_tape=True
         )
         self.bias: Any = None
         if self.use_bias:
             self.bias = self.add_weight(shape=(self.filters,), name="bias", initializer="zeros")
-            self.bias.update_rule = self.policy.update_rule(self.bias_limit, -1, decays=False)
+            self.bias.update_rule = self.policy.update_rule(
+                self.bias_limit, -1, decays=False, in_tape=True
+            )
         if self.policy.G_at == "tape" and self.policy.k_G is not None:
             self.draws = self.add_weight(
                 shape=(), dtype="int64", initializer="zeros", trainable=False, name="draws"

@@ -46,6 +46,7 @@ class QuantEdge(keras.layers.Layer):
 
     Attributes:
         policy: where the grids come from.
+        error_policies: of each tensor, where the grid of its error comes from.
         quantize_error: of each tensor, whether E1 is quantized here; False where the convolution
             before the edge quantizes the very same error itself.
         fixed_scale: the constant scale of an input that lies on a grid, or of a function whose
@@ -61,14 +62,23 @@ class QuantEdge(keras.layers.Layer):
         policy: Policy | dict[str, Any],
         *,
         quantize_error: Sequence[bool] = (True,),
+        error_policies: Sequence[Policy | dict[str, Any]] | None = None,
         fixed_scale: float | None = None,
         non_negative: bool = False,
         **kwargs: Any,
     ) -> None:
-        """Builds the edge of a policy (or of its fields, as a saved file gives them)."""
+        """Builds the edge of a policy (or of its fields, as a saved file gives them).
+
+        Without `error_policies` all errors take that policy's grid.
+        """
         super().__init__(**kwargs)
-        self.policy = policy if isinstance(policy, Policy) else Policy.from_dict(policy)
+        self.policy = _policy(policy)
         self.quantize_error = tuple(quantize_error)
+        self.error_policies = (
+            (self.policy,) * len(self.quantize_error)
+            if error_policies is None
+            else tuple(map(_policy, error_policies))
+        )
         self.fixed_scale = fixed_scale
         self.evaluation_scales: Scales = "running"
         self.held = False
@@ -109,15 +119,17 @@ class QuantEdge(keras.layers.Layer):
                 f"{self.name}: quantize_error names {len(self.quantize_error)} tensors, received "
                 f"{len(tensors)}."
             )
-        scale, error = self._scale(tensors, training), self.policy.E1()
+        scale = self._scale(tensors, training)
 
         def encode(value: tf.Tensor) -> Quantized:
             pair = self._encode(value, scale)
             return pair if self._A is None else tap_rounding(value, pair, self.name, "A")
 
         pairs = [
-            encode_value(tensor, encode, error if here else None, self.name, self._within())
-            for tensor, here in zip(tensors, self.quantize_error, strict=True)
+            encode_value(tensor, encode, policy.E1() if here else None, self.name, self._within())
+            for tensor, here, policy in zip(
+                tensors, self.quantize_error, self.error_policies, strict=True
+            )
         ]
         return (*(pair.integers for pair in pairs), pairs[0].step)
 
@@ -168,8 +180,16 @@ class QuantEdge(keras.layers.Layer):
             "quantize_error": self.quantize_error,
             "fixed_scale": self.fixed_scale,
         }
-        # Left out where it is False, as it is in files of before there was a choice.
-        return {**config, "non_negative": True} if self.non_negative else config
+        # What follows is left out where it is as in files of before there was a choice.
+        if self.non_negative:
+            config["non_negative"] = True
+        if set(self.error_policies) != {self.policy}:
+            config["error_policies"] = [policy.to_dict() for policy in self.error_policies]
+        return config
+
+
+def _policy(given: Policy | dict[str, Any]) -> Policy:
+    return given if isinstance(given, Policy) else Policy.from_dict(given)
 
 
 @keras.saving.register_keras_serializable("tfquantseg")

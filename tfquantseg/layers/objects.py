@@ -76,8 +76,11 @@ def _edge(layer: QuantEdge) -> Iterator[Row]:
     if layer.unsigned:
         step += ", unsigned"
     yield layer.name, "A", policy.k_A, step
-    if any(layer.quantize_error):
-        yield layer.name, "E1", policy.k_E1, policy.E1_text()
+    errors = [
+        one for one, here in zip(layer.error_policies, layer.quantize_error, strict=True) if here
+    ]
+    for bits, text in dict.fromkeys((one.k_E1, one.E1_text()) for one in errors):
+        yield layer.name, "E1", bits, text
 
 
 def _convolution(layer: QuantConv2D | QuantDepthwiseConv2D | QuantConv2DTranspose) -> Iterator[Row]:

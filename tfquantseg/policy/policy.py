@@ -94,7 +94,9 @@ class Policy:
             resizes, averages, and the model's outputs.
         E2_at: "x_hat" is batch norm's normalized output; "conv_output" the convolution's output,
             where both backward products then receive integers.
-        G_at: quantize gradients in the "tape" or in the "optimizer", after all-reduce and decay.
+        G_at: quantize gradients of kernels and biases in the "tape", each replica's before decay
+            is added, or in the "optimizer", after all-reduce and decay; those of gamma, beta and
+            PReLU's slopes always there.
         G_rescale: True keeps the gradient's scale (Eq 17), False drops it (Eq 18).
         step: of A, E1, E2, x_hat and G, from max|x| of the tensor: "max/128" (Eq 4), which clips
             the maximum itself, or "max/127", which clips nothing. Both are named for 8 bits.
@@ -307,15 +309,27 @@ class Policy:
         return self._scaled(self.k_x_hat)
 
     def update_rule(
-        self, limit: float | tuple[float, ...], axis: int | tuple[int, ...], *, decays: bool
+        self,
+        limit: float | tuple[float, ...],
+        axis: int | tuple[int, ...],
+        *,
+        decays: bool,
+        in_tape: bool = False,
     ) -> UpdateRule | None:
-        """Returns what the optimizer does with a variable of these limits; None if float."""
+        """Returns what the optimizer does with a variable of these limits; None if float.
+
+        Args:
+            limit: of the variable, or one for each channel along the axis or axes.
+            axis: that of the channels.
+            decays: whether weight decay is meant for it.
+            in_tape: whether its layer quantizes its gradient where `G_at` is "tape".
+        """
         if self.k_U is None:
             return None
         limits = limit if isinstance(limit, tuple) else (limit,)
         velocity = tuple(_V_LIMIT * one for one in limits)
         return UpdateRule(
-            G=self.G() if self.G_at == "optimizer" else None,
+            G=None if in_tape and self.G_at == "tape" else self.G(),
             U=Uniform(self.k_U, limit, self.rounding, axis),
             V=Uniform(
                 self.k_V, velocity if isinstance(limit, tuple) else velocity[0], self.rounding, axis

@@ -39,7 +39,7 @@ class Edge:
         roots: the tensors that are quantized on this step.
         quantizes_error: of each root, whether E1 is quantized there.
         reads: the tensors with pairs that the roots are computed from.
-        policy: whose A and E1 it takes.
+        policies: of each root, whose E1 it takes.
         non_negative: whether no root holds values below zero, whatever the weights.
         fixed_scale: the constant scale of a model's input that lies on a grid, or of a function
             whose scale the device prescribes; or None.
@@ -49,9 +49,14 @@ class Edge:
     roots: tuple[Root, ...]
     quantizes_error: tuple[bool, ...]
     reads: tuple[Any, ...]
-    policy: Policy
+    policies: tuple[Policy, ...]
     non_negative: bool
     fixed_scale: float | None = None
+
+    @property
+    def policy(self) -> Policy:
+        """That of the first root, whose A the whole edge takes."""
+        return self.policies[0]
 
     def A(self) -> Scaled | None:
         """Returns the grid of the activations on this edge, None where they stay float32."""
@@ -65,12 +70,13 @@ class Edge:
         return self._kind() == other._kind()
 
     def tied_to(self, other: "Edge") -> "Edge":
-        """Returns an edge of this one's name and policy with the roots of both."""
+        """Returns an edge of this one's name and A with the roots of both."""
         return dataclasses.replace(
             self,
             roots=self.roots + other.roots,
             quantizes_error=self.quantizes_error + other.quantizes_error,
             reads=self.reads + other.reads,
+            policies=self.policies + other.policies,
             non_negative=self.non_negative and other.non_negative,
         )
 
@@ -120,7 +126,7 @@ def edge_behind(
         roots=(Root(call.output),),
         quantizes_error=(_quantizes_error(ruled, nodes, pairs, call),),
         reads=_reads(ruled, pairs, call),
-        policy=ruled.edge_policy(call),
+        policies=(ruled.edge_policy(call),),
         non_negative=is_non_negative(ruled.graph, call.output),
         fixed_scale=ruled.fixed_scale(call),
     )
@@ -139,7 +145,7 @@ def requantizing_edge(ruled: RuledGraph, concatenation: Call, tensor: Any) -> Ed
         roots=(Root(tensor, concatenation),),
         quantizes_error=(False,),
         reads=(tensor,),
-        policy=ruled.edge_policy(concatenation),
+        policies=(ruled.edge_policy(concatenation),),
         non_negative=is_non_negative(ruled.graph, tensor),
     )
 

@@ -147,9 +147,11 @@ class _Builder:
         return self._on_edge[root]
 
     def _edge_layer(self, edge: Edge) -> QuantEdge:
+        alike = all(policy.E1() == edge.policy.E1() for policy in edge.policies)
         return QuantEdge(
             edge.policy,
             quantize_error=list(edge.quantizes_error),
+            error_policies=None if alike else edge.policies,
             fixed_scale=edge.fixed_scale,
             non_negative=edge.A() != edge.policy.A(),
             name=edge.name,

@@ -60,7 +60,7 @@ class Ties:
         return Ties(self.ruled, {**self.edge_of_root, **dict.fromkeys(edge.roots, edge)})
 
     def with_tied(self, one: Edge, other: Edge) -> "Ties | None":
-        """Returns these ties with two edges made one, of the first one's name and policy.
+        """Returns these ties with two edges made one, of the first one's name and A.
 
         Returns:
             None if their steps are of two kinds, or a root would then wait for itself.
