@@ -178,6 +178,15 @@ def _doubtful_resize(operator: Operator) -> Iterator[Finding]:
         )
 
 
+def _new_nearest(operator: Operator) -> Iterator[Finding]:
+    if operator.version > 2:
+        yield Finding(
+            what=f"Version {operator.version}, of TensorFlow 2.3: it is not known to be taken.",
+            change="Enlarge by whole factors, as UpSampling2D does, or bilinearly.",
+            basis=INFERRED,
+        )
+
+
 def _inexact(operator: Operator) -> Iterator[Finding]:
     source, target = _resized(operator)
     less = 1 if operator.options.get("alignCorners") else 0
@@ -272,7 +281,7 @@ DOUBTS: dict[str, tuple[Rule, ...]] = {
     "MEAN": (_large_mean,),
     "RESHAPE": (_large_reshape,),
     "RESIZE_BILINEAR": (_doubtful_resize,),
-    "RESIZE_NEAREST_NEIGHBOR": (_doubtful_resize,),
+    "RESIZE_NEAREST_NEIGHBOR": (_doubtful_resize, _new_nearest),
 }
 """By operator, the rules whose findings might leave it to the CPU."""
 

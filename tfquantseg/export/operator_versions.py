@@ -28,6 +28,7 @@ _RUNTIMES = {
     (_OPERATORS.RESHAPE, 1): (1, 5, 0),
     (_OPERATORS.RESIZE_BILINEAR, 3): (2, 2, 0),
     (_OPERATORS.RESIZE_NEAREST_NEIGHBOR, 2): (1, 14, 0),
+    (_OPERATORS.RESIZE_NEAREST_NEIGHBOR, 3): (2, 3, 0),  # centres at halves
     (_OPERATORS.SLICE, 2): (1, 14, 0),
     (_OPERATORS.SOFTMAX, 2): (1, 14, 0),
     (_OPERATORS.SUB, 2): (1, 14, 0),

@@ -182,9 +182,14 @@ class _Writer(FileWriter):
             bilinear.alignCorners, bilinear.halfPixelCenters = False, True
             self._operate(_OPERATORS.RESIZE_BILINEAR, 3, inputs, operation.output, bilinear)
             return
+        # By whole factors centres at halves choose the same pixels, and the older version does.
+        sides = zip(operation.inputs[0].shape[:2], operation.output.shape[:2], strict=True)
+        is_whole = all(to % from_ == 0 for from_, to in sides)
         nearest = schema.ResizeNearestNeighborOptionsT()
-        nearest.alignCorners, nearest.halfPixelCenters = False, False
-        self._operate(_OPERATORS.RESIZE_NEAREST_NEIGHBOR, 2, inputs, operation.output, nearest)
+        nearest.alignCorners, nearest.halfPixelCenters = False, not is_whole
+        version = 2 if is_whole else 3
+        code = _OPERATORS.RESIZE_NEAREST_NEIGHBOR
+        self._operate(code, version, inputs, operation.output, nearest)
 
     def _repeat(self, operation: Repeat) -> None:
         height, width, _ = operation.output.shape
