@@ -49,17 +49,17 @@ def averaged(x: Integers, factor: float, count: int) -> Integers:
 
 def _times(x: Integers, m: int, shift: int) -> Integers:
     """Returns x * m * 2**(shift - 31), rounded twice."""
-    return _shifted(_high_half(x << max(shift, 0), m), max(-shift, 0))
+    return shifted(high_half(x << max(shift, 0), m), max(-shift, 0))
 
 
-def _high_half(x: Integers, m: int) -> Integers:
+def high_half(x: Integers, m: int) -> Integers:
     """Returns x * m / 2**31, to the nearest, ties up; the division cuts towards zero."""
     wide = x * m
     nudged = wide + np.where(wide >= 0, 2**30, 1 - 2**30)
     return np.sign(nudged) * (np.abs(nudged) >> 31)
 
 
-def _shifted(x: Integers, bits: int) -> Integers:
+def shifted(x: Integers, bits: int) -> Integers:
     """Returns x / 2**bits, to the nearest, ties away from zero."""
     mask = (1 << bits) - 1
     remainder = x & mask
