@@ -12,6 +12,7 @@ from tfquantseg.transform.activations import (
     activation,
     affine,
     function_name,
+    is_spelled_out,
     is_split,
     spelled_out,
 )
@@ -88,7 +89,8 @@ def _traced(operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> An
         traced = trace_layer(operation, args, kwargs)
     except ValueError:
         return None
-    return traced if all(map(is_known, traced[1].operations)) else None
+    parts = traced[1].operations
+    return traced if all(is_known(one) or is_spelled_out(one) for one in parts) else None
 
 
 class _Inliner:
