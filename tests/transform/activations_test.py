@@ -60,6 +60,19 @@ WRITTEN = {
         ["Conv2D", "sigmoid", "Multiply"],
     ),
     "a layer of one's own": (lambda x: HardSwish()(x), ["Affine", "ReLU", "Affine"]),
+    "a layer as an activation": (
+        lambda x: conv(x, "c", activation=layers.LeakyReLU(negative_slope=0.3)),
+        ["Conv2D", "LeakyReLU"],
+    ),
+    "one with weights": (
+        lambda x: conv(x, "c", activation=layers.PReLU(shared_axes=[1, 2])),
+        ["Conv2D", "PReLU"],
+    ),
+    "a leaky layer's layer": (
+        lambda x: layers.Activation(layers.ReLU(negative_slope=0.3))(x),
+        ["LeakyReLU"],
+    ),
+    "of a Lambda": (lambda x: layers.Lambda(lambda y: ops.relu(y) / 2)(x), ["Affine"]),
     "twice": (lambda x: x * 2.0, ["Affine"]),
     "from 1": (lambda x: 1.0 - x, ["Affine"]),
     "less channels": (lambda x: x - np.float32([1, 2, 3, 4]), ["Affine"]),

@@ -46,8 +46,8 @@ def calibrate(
         seen: called each time that an image has been read.
 
     Returns:
-        max|A|, and 2**-18 of it, by the name of its `QuantEdge`, for `hold_scales`. An edge that received only zeros
-        is left out: any step will do, and the one that training kept stays.
+        max|A|, and 2**-18 of it, by the name of its `QuantEdge`, for `hold_scales`. An edge that
+        received only zeros is left out: any step will do, and the one that training kept stays.
 
     Raises:
         ValueError: the method is another word, there is no image, or the model has no activation

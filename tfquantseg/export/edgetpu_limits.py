@@ -201,6 +201,15 @@ def _inexact(operator: Operator) -> Iterator[Finding]:
         )
 
 
+def _single_channel(operator: Operator) -> Iterator[Finding]:
+    if len({tensor.shape[-1] for tensor in operator.activations if tensor.shape}) > 1:
+        yield Finding(
+            what="It repeats a single channel over many; none is known to be taken.",
+            change="Let the convolution before make as many channels as the other has.",
+            basis=INFERRED,
+        )
+
+
 def _zero_constant(operator: Operator) -> Iterator[Finding]:
     if any(tensor.constant for tensor in operator.inputs):
         yield Finding(
@@ -277,11 +286,14 @@ REFUSALS: dict[str, tuple[Rule, ...]] = {
 """By operator, the rules whose findings leave it to the CPU."""
 
 DOUBTS: dict[str, tuple[Rule, ...]] = {
+    "ADD": (_single_channel,),
     "CONCATENATION": (_zero_constant,),
     "MEAN": (_large_mean,),
+    "MUL": (_single_channel,),
     "RESHAPE": (_large_reshape,),
     "RESIZE_BILINEAR": (_doubtful_resize,),
     "RESIZE_NEAREST_NEIGHBOR": (_doubtful_resize, _new_nearest),
+    "SUB": (_single_channel,),
 }
 """By operator, the rules whose findings might leave it to the CPU."""
 

@@ -1,8 +1,9 @@
 """The twin of `functions`: what LiteRT's reference kernels compute of them, readable and slow.
 
-Products and slopes are fixed-point arithmetic; softmax too (`twin_softmax`). Sigmoid, tanh and GELU
-are float32 in the kernels: tables over the 256 bytes, made once. The exponentials are taken in float64
-here and rounded once, which is what a C library's float32 gives in all but a few of 10,000 places.
+Products and slopes are fixed-point arithmetic, and so is softmax (`twin_softmax`). Sigmoid, tanh
+and GELU are float32 in the kernels: tables over the 256 bytes, made once. The exponentials are
+taken in float64 here and rounded once, which is what a C library's float32 gives in all but a few
+of 10,000 places.
 """
 
 import math

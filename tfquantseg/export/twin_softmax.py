@@ -1,4 +1,4 @@
-"""The twin of SOFTMAX: exponentials, their sum and its reciprocal as the reference kernels have them.
+"""The twin of SOFTMAX: exponentials, their sum and its reciprocal as reference kernels have them.
 
 They are integers throughout. The words: a number *with k bits* before its point is an integer of 32
 bits that counts steps of 2**(k - 31); one with none lies in -1..1.
@@ -68,7 +68,7 @@ def _reciprocal(x: Integers) -> tuple[Integers, Integers]:
     # x lies below 2**31, so its length tells the zeros in front, of 32.
     zeros = 32 - np.frexp(x.astype(np.float64))[1].astype(np.int64)
     fraction = (x << zeros) - 2**31
-    # 1 / (1 + fraction) by three steps of Newton's, from 48/17 - 32/17 d; d is half of 1 + fraction.
+    # 1 / (1 + fraction) by three steps of Newton's from 48/17 - 32/17 d, d half of 1 + fraction.
     total = fraction + _LARGEST
     half = (total + 1) // 2
     made = round(48 / 17 * 2**29) + high_half(half, round(-32 / 17 * 2**29))

@@ -54,7 +54,12 @@ def function_name(activation: Any) -> str:
 def is_split(activation: Any) -> bool:
     """Whether a convolution's activation is computed apart from it."""
     name = function_name(activation)
-    return name in LOOKED_UP or name in _GATES or name in ("hard_sigmoid", "leaky_relu")
+    return (
+        isinstance(activation, _L.Layer)
+        or name in LOOKED_UP
+        or name in _GATES
+        or name in ("hard_sigmoid", "leaky_relu")
+    )
 
 
 def spelled_out(operation: Any, name: str) -> list[Callable[..., Any]] | None:
@@ -106,7 +111,7 @@ def is_spelled_out(operation: Any) -> bool:
 
 
 def _is_relu(operation: Any) -> bool:
-    """Whether an operation is a ReLU of any settings: the layer, or what `activations.relu` calls."""
+    """Whether an operation is a ReLU of any settings: the layer, or of `keras.activations.relu`."""
     kind = type(operation)
     called = kind.__module__ == "keras.src.activations.activations" and kind.__name__ == "ReLU"
     return kind is _L.ReLU or called

@@ -31,8 +31,8 @@ def flatten(model: keras.Model) -> keras.Model:
     """Returns a functional model of the same weights and function, without nesting.
 
     Sequential and functional parts are inlined, and subclassed composite layers and models whose
-    ``call`` can be traced with symbolic tensors. All layers are shared with ``model``, but for
-    copies, with copied weights, of
+    ``call`` can be traced with symbolic tensors, and Lambda layers whose function can. All layers
+    are shared with ``model``, but for copies, with copied weights, of
 
     * a separable convolution, which becomes a depthwise and a pointwise one;
     * a sum of more than two, which becomes a chain of sums of two, as devices add them;
@@ -77,7 +77,7 @@ def _traced(operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> An
     """
     if is_registered(type(operation)) or not isinstance(operation, keras.layers.Layer):
         return None
-    if isinstance(operation, keras.Model):
+    if isinstance(operation, keras.Model | keras.layers.Lambda):
         return trace_layer(operation, args, kwargs)
     if type(operation).__module__.startswith("keras.src.") or is_known(operation):
         return None
@@ -168,6 +168,10 @@ class _Inliner:
     ) -> list[Any]:
         """Returns the operations to call, one after the other, for one of a model's parts."""
         name = self._free_name(operation, owners)
+        if type(operation) is keras.layers.Activation and isinstance(
+            operation.activation, keras.layers.Layer
+        ):
+            operation = operation.activation
         if is_registered(type(operation)):
             return [operation if name == operation.name else _renamed(operation, name)]
         constant = affine(operation, args, kwargs, name)
@@ -221,7 +225,12 @@ def _split_activation(layer: keras.layers.Layer, name: str) -> list[Any]:
     """Returns a convolution without its activation, and the activation."""
     linear = type(layer).from_config({**layer.get_config(), "name": name, "activation": "linear"})
     linear.build_from_config(layer.get_build_config())
-    copy_weights(layer, linear)
+    weights: dict[str, Any] = {}  # its own, without those of a layer as its activation
+    layer.save_own_variables(weights)
+    linear.load_own_variables(weights)
+    if isinstance(layer.activation, keras.layers.Layer):
+        own = f"{name}_{type(layer.activation).__name__.lower()}"
+        return [linear, *(spelled_out(layer.activation, own) or [_renamed(layer.activation, own)])]
     function = function_name(layer.activation)
     return [linear, *activation(function, f"{name}_{function}")]
 
