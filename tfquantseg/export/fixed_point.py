@@ -52,15 +52,25 @@ def _times(x: Integers, m: int, shift: int) -> Integers:
     return shifted(high_half(x << max(shift, 0), m), max(-shift, 0))
 
 
-def high_half(x: Integers, m: int) -> Integers:
-    """Returns x * m / 2**31, to the nearest, ties up; the division cuts towards zero."""
+def high_half(x: Integers, m: int | Integers) -> Integers:
+    """Returns x * m / 2**31, to the nearest, ties up; the division cuts towards zero.
+
+    Args:
+        x: int64 that fits 32 bits, any shape.
+        m: the same, of a shape that goes with it.
+    """
     wide = x * m
     nudged = wide + np.where(wide >= 0, 2**30, 1 - 2**30)
     return np.sign(nudged) * (np.abs(nudged) >> 31)
 
 
 def shifted(x: Integers, bits: int) -> Integers:
-    """Returns x / 2**bits, to the nearest, ties away from zero."""
+    """Returns x / 2**bits, to the nearest, ties away from zero.
+
+    Args:
+        x: int64, any shape.
+        bits: not negative.
+    """
     mask = (1 << bits) - 1
     remainder = x & mask
     return (x >> bits) + (remainder > (mask >> 1) + (x < 0))

@@ -160,8 +160,8 @@ class Freezer:
         if isinstance(operation, _FLOAT):
             raise ValueError(
                 f"{operation.name!r} ({type(operation).__name__}) computes in float32, as the "
-                "rules say, and an int8 file holds no such operation. Give it a policy such as INTEGER, "
-                "and train it with that."
+                "rules say, and an int8 file holds no such operation. Give it a policy such as "
+                "INTEGER, and train it with that."
             )
         raise no_form(operation, f"has no 8-bit form{instead_of(type(operation))}")
 

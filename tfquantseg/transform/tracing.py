@@ -94,10 +94,10 @@ def takes_training(layer: Any) -> bool:
 
 
 def _reason(error: Exception) -> str:
-    """The sentence that says what happened, of Keras's longer accounts."""
+    """The first sentence of what happened, of Keras's longer accounts."""
     parts = [part.strip() for part in re.sub("\x1b\\[[0-9]*m", "", str(error)).split("\n\n")]
     about_layer = parts[0].startswith("Exception encountered when calling") and len(parts) > 1
-    return parts[about_layer].rstrip(".")
+    return parts[about_layer].partition(". ")[0].rstrip(".")
 
 
 def _in_training(layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
