@@ -17,6 +17,7 @@ from tfquantseg.transform.activations import (
     spelled_out,
 )
 from tfquantseg.transform.graph import is_known, is_registered
+from tfquantseg.transform.slices import cropping
 from tfquantseg.transform.tracing import functional_graph, takes_training, trace_layer, trace_model
 
 _CONVOLUTIONS = (
@@ -38,7 +39,8 @@ def flatten(model: keras.Model) -> keras.Model:
     * a sum of more than two, which becomes a chain of sums of two, as devices add them;
     * a convolution with as many groups as channels, which becomes a depthwise one;
     * a convolution with an activation other than ReLU, which becomes two layers;
-    * an activation or a constant that is written otherwise than the plan knows it (`activations`);
+    * an activation, a constant or a slice that is written otherwise than the plan knows it
+      (`activations`, `slices`);
     * a layer in a part whose name something else has already: it is called after its part.
 
     Args:
@@ -144,7 +146,7 @@ class _Inliner:
             # The operation too: an id lasts as long as what it belongs to.
             self._chains[id(operation)] = operation, self._chain(operation, args, kwargs, owners)
         first, *others = self._chains[id(operation)][1]
-        if isinstance(first, Affine):
+        if isinstance(first, Affine | keras.layers.Cropping2D):  # of an op with other operands
             operands = tree.flatten((args, kwargs))
             args, kwargs = tuple(t for t in operands if isinstance(t, keras.KerasTensor)), {}
         output = first(*args, **kwargs)
@@ -174,9 +176,9 @@ class _Inliner:
             operation = operation.activation
         if is_registered(type(operation)):
             return [operation if name == operation.name else _renamed(operation, name)]
-        constant = affine(operation, args, kwargs, name)
-        if constant is not None:
-            return [constant]
+        of_tensor = affine(operation, args, kwargs, name) or cropping(operation, args, name)
+        if of_tensor is not None:
+            return [of_tensor]
         function = spelled_out(operation, name)
         if function is not None:
             return function
