@@ -7,7 +7,9 @@ import pytest
 from tests.export import every_operation
 from tfquantseg import preset, quantize
 from tfquantseg.export.calibration import calibrate
+from tfquantseg.export.certificate import certify
 from tfquantseg.export.freeze import freeze
+from tfquantseg.export.tflite import write_tflite
 from tfquantseg.layers import QuantEdge, hold_scales
 from tfquantseg.numerics import PERCENTILE
 
@@ -48,7 +50,8 @@ def test_max_is_the_largest_of_all_images_and_ties_share_it() -> None:
     model, images = _small(), every_operation.images(3)
     found = calibrate(model, images, "max")
     name = _tie(model)
-    assert found[name] == max(_received(model, name, image).max() for image in images)
+    most = max(_received(model, name, image).max() for image in images)
+    assert found[name] == most * (1 + 2.0**-18)
     estimated = [
         layer.name
         for layer in model.layers
@@ -92,6 +95,18 @@ def test_nothing_is_clipped_while_it_is_measured() -> None:
     found = calibrate(model, images, "max")
     hold_scales(model, {_tie(model): found[_tie(model)] / 100})
     assert calibrate(model, images, "max") == found
+
+
+def test_no_ties_are_made_that_kernels_round_apart() -> None:
+    image = keras.Input((16, 16, 1))
+    x = L.LeakyReLU(0.25)(L.Rescaling(1 / 128, offset=-1)(image))
+    model = quantize(keras.Model(image, x), preset("INTEGER"))
+    for most in (40, 48, 98, 118):  # of 127 steps; a half of each is a tie on its 127th
+        pixels = np.minimum(np.arange(256), 128 + most).astype(np.uint8).reshape(16, 16, 1)
+        hold_scales(model, calibrate(model, [pixels], "max"))
+        network = freeze(model, 16, 16)
+        certificate = certify(network, model, write_tflite(network), [pixels])
+        assert certificate.problems == () and certificate.micro_twin is not None
 
 
 def test_an_edge_of_zeros_keeps_its_estimate() -> None:

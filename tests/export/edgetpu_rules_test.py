@@ -135,6 +135,26 @@ def test_a_resize_beyond_what_is_known_is_doubtful(
     assert [finding.basis for finding in doubts(_resize(before, after))] == ["inferred"] * doubtful
 
 
+@pytest.mark.parametrize(("channels", "doubtful"), [(4, False), (1, True)])
+@pytest.mark.parametrize("op", ["ADD", "MUL", "SUB"])
+def test_a_channel_over_many_is_doubtful(op: str, channels: int, doubtful: bool) -> None:
+    gated = _with(op, tensor(1, 8, 8, channels))
+    assert [finding.basis for finding in doubts(gated)] == ["inferred"] * doubtful
+
+
+@pytest.mark.parametrize(("version", "doubtful"), [(2, False), (3, True)])
+def test_a_nearest_resize_by_another_than_a_whole_factor_is_doubtful(
+    version: int, doubtful: bool
+) -> None:
+    resize = operator(
+        "RESIZE_NEAREST_NEIGHBOR",
+        [tensor(1, 8, 8, 4), constant(12, 12)],
+        tensor(1, 12, 12, 4),
+        version=version,
+    )
+    assert [finding.basis for finding in doubts(resize)] == ["inferred"] * doubtful
+
+
 @pytest.mark.parametrize(("rows", "doubtful"), [(64, False), (65, True)])
 def test_a_mean_over_more_than_is_known_is_doubtful(rows: int, doubtful: bool) -> None:
     mean = operator("MEAN", [tensor(1, rows, 128, 4), constant(1, 2)], tensor(1, 1, 1, 4))

@@ -228,9 +228,9 @@ def _refused(body) -> str:
 
 def test_shapes_that_no_operation_joins_are_named() -> None:
     row = _refused(lambda x: L.Multiply(name="m")([x, L.Conv2D(4, (SIZE, 1))(x)]))
-    assert "'m' (Multiply) multiplies tensors of [(16, 16, 4), (1, 16, 4)]; accepted are" in row
+    assert "'m' (Multiply) multiplies 2 tensors of [(16, 16, 4), (1, 16, 4)]; accepted are" in row
     three = _refused(lambda x: L.Multiply(name="m")([x, x, x]))
-    assert "'m' (Multiply) multiplies tensors of [(16, 16, 4), (16, 16, 4), (16, 16, 4)]" in three
+    assert "'m' (Multiply) multiplies 3 tensors of [(16, 16, 4), (16, 16, 4), (16" in three
     deep = _refused(lambda x: L.Reshape((4, 4, 16, 4), name="r")(x))
     assert "'r' (Reshape) makes (4, 4, 16, 4) of (16, 16, 4); an int8 file can't hold it" in deep
     more = _refused(lambda x: keras.ops.expand_dims(x, 1))

@@ -192,6 +192,15 @@ def several() -> keras.Model:
     return with_statistics(keras.Model(inputs, outputs, name="several"))
 
 
+def spatial_gates(x: Any) -> Any:
+    """One channel times, plus and less many, as attention gates of U-Nets and scSE have it."""
+    x = conv(x, 6, activation="relu")
+    gate = conv(L.MaxPooling2D(2)(x), 1, 1, activation="sigmoid")
+    x = L.Multiply()([L.UpSampling2D(2)(gate), x])
+    x = L.ReLU()(L.Add()([x, conv(x, 1)]))
+    return conv(L.Subtract()([conv(x, 1), x]) * conv(x, 1, activation="tanh"), 3, 1)
+
+
 @keras.saving.register_keras_serializable("tests")
 class Encoder(keras.Model):
     """A program of layers and bare ops, as PyTorch's users write it."""

@@ -26,6 +26,7 @@ UNSIGNED = "INTEGER A_sign=unsigned_after_relu"
         structures.joined_rows,
         structures.resizes,
         structures.program,
+        structures.spatial_gates,
     ],
     ids=lambda body: body.__name__,
 )

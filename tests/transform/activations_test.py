@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import layers, ops
 
 from tests.transform.networks import conv, error, inputs_of, network
@@ -21,6 +22,13 @@ def _kinds(model: keras.Model) -> list[str]:
         function = getattr(getattr(layer, "activation", None), "__name__", "")
         names.append(function if type(layer) is layers.Activation else type(layer).__name__)
     return names
+
+
+class HardSwish(layers.Layer):
+    """As MobileNetV3 is often written."""
+
+    def call(self, x):
+        return x * keras.activations.relu(x + 3.0, max_value=6.0) / 6.0
 
 
 WRITTEN = {
@@ -44,6 +52,27 @@ WRITTEN = {
     "leaky op": (lambda x: ops.leaky_relu(x, 0.3), ["LeakyReLU"]),
     "leaky argument": (lambda x: layers.Activation("leaky_relu")(x), ["LeakyReLU"]),
     "leaky as ReLU": (lambda x: layers.ReLU(negative_slope=0.1)(x), ["LeakyReLU"]),
+    "relu as a function": (lambda x: keras.activations.relu(x), ["ReLU"]),
+    "relu6 as a function": (lambda x: keras.activations.relu(x, max_value=6.0), ["ReLU"]),
+    "leaky as a function": (lambda x: keras.activations.relu(x, 0.1), ["LeakyReLU"]),
+    "swish of TensorFlow": (
+        lambda x: conv(x, "c", activation=tf.nn.swish),
+        ["Conv2D", "sigmoid", "Multiply"],
+    ),
+    "a layer of one's own": (lambda x: HardSwish()(x), ["Affine", "ReLU", "Affine"]),
+    "a layer as an activation": (
+        lambda x: conv(x, "c", activation=layers.LeakyReLU(negative_slope=0.3)),
+        ["Conv2D", "LeakyReLU"],
+    ),
+    "one with weights": (
+        lambda x: conv(x, "c", activation=layers.PReLU(shared_axes=[1, 2])),
+        ["Conv2D", "PReLU"],
+    ),
+    "a leaky layer's layer": (
+        lambda x: layers.Activation(layers.ReLU(negative_slope=0.3))(x),
+        ["LeakyReLU"],
+    ),
+    "of a Lambda": (lambda x: layers.Lambda(lambda y: ops.relu(y) / 2)(x), ["Affine"]),
     "twice": (lambda x: x * 2.0, ["Affine"]),
     "from 1": (lambda x: 1.0 - x, ["Affine"]),
     "less channels": (lambda x: x - np.float32([1, 2, 3, 4]), ["Affine"]),

@@ -95,6 +95,22 @@ def test_a_layer_without_weights_is_traced_where_its_operations_are_known() -> N
     assert any(isinstance(operation, Halves) for operation in flat.operations)
 
 
+def test_a_lambda_is_traced_unless_it_calls_tensorflow() -> None:
+    def body(x: Any) -> Any:
+        return conv(layers.Lambda(lambda y: ops.tanh(y[0]) - y[1], name="less")([x, x]), "conv")
+
+    model = network(body, "net")
+    flat = flatten(model)
+    assert not any(isinstance(layer, layers.Lambda) for layer in flat.layers)
+    values = inputs_of(model)
+    np.testing.assert_array_equal(flat(values), model(values))
+    with pytest.raises(ValueError) as refused:
+        flatten(network(lambda x: layers.Lambda(tf.image.flip_up_down, name="flip")(x), "net"))
+    assert "'flip' (Lambda) has a call that can't be traced" in str(refused.value)
+    assert "In call, let layers and keras.ops" in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
 def test_a_model_that_was_never_called_is_refused() -> None:
     with pytest.raises(
         ValueError,

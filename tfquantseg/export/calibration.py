@@ -23,6 +23,11 @@ Image = np.ndarray | Sequence[np.ndarray]
 
 _BINS = 2**14  # of a histogram of |A|: 129 in one of 127 steps
 
+# How far above the largest |A| a scale lies. Where |A| itself is a whole number of other steps, as
+# behind a PReLU, a step of max|A| / 127 makes ties of other values, which LiteRT and tflite-micro
+# round apart: one divides steps in float32, the other in float64. So little more moves no other.
+_ABOVE = 1 + 2.0**-18
+
 
 def calibrate(
     model: keras.Model,
@@ -41,8 +46,8 @@ def calibrate(
         seen: called each time that an image has been read.
 
     Returns:
-        max|A| by the name of its `QuantEdge`, for `hold_scales`. An edge that received only zeros
-        is left out: any step will do, and the one that training kept stays.
+        max|A|, and 2**-18 of it, by the name of its `QuantEdge`, for `hold_scales`. An edge that
+        received only zeros is left out: any step will do, and the one that training kept stays.
 
     Raises:
         ValueError: the method is another word, there is no image, or the model has no activation
@@ -90,7 +95,7 @@ def _measured(
     largest: dict[str, float] = {}
     for values in _passes(graph, images, seen):
         for name, magnitudes in values.items():
-            most = max(float(one.max()) for one in magnitudes)
+            most = max(float(one.max()) for one in magnitudes) * _ABOVE
             largest[name] = max(most, largest.get(name, 0.0))
     if method == "max":
         return largest

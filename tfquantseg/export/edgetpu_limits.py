@@ -178,6 +178,15 @@ def _doubtful_resize(operator: Operator) -> Iterator[Finding]:
         )
 
 
+def _new_nearest(operator: Operator) -> Iterator[Finding]:
+    if operator.version > 2:
+        yield Finding(
+            what=f"Version {operator.version}, of TensorFlow 2.3: it is not known to be taken.",
+            change="Enlarge by whole factors, as UpSampling2D does, or bilinearly.",
+            basis=INFERRED,
+        )
+
+
 def _inexact(operator: Operator) -> Iterator[Finding]:
     source, target = _resized(operator)
     less = 1 if operator.options.get("alignCorners") else 0
@@ -189,6 +198,15 @@ def _inexact(operator: Operator) -> Iterator[Finding]:
             change="Choose sizes with 1024 * in / out an integer"
             + (" (with align_corners, in - 1 and out - 1)." if less else "."),
             basis=MEASURED,
+        )
+
+
+def _single_channel(operator: Operator) -> Iterator[Finding]:
+    if len({tensor.shape[-1] for tensor in operator.activations if tensor.shape}) > 1:
+        yield Finding(
+            what="It repeats a single channel over many; none is known to be taken.",
+            change="Let the convolution before make as many channels as the other has.",
+            basis=INFERRED,
         )
 
 
@@ -268,11 +286,14 @@ REFUSALS: dict[str, tuple[Rule, ...]] = {
 """By operator, the rules whose findings leave it to the CPU."""
 
 DOUBTS: dict[str, tuple[Rule, ...]] = {
+    "ADD": (_single_channel,),
     "CONCATENATION": (_zero_constant,),
     "MEAN": (_large_mean,),
+    "MUL": (_single_channel,),
     "RESHAPE": (_large_reshape,),
     "RESIZE_BILINEAR": (_doubtful_resize,),
-    "RESIZE_NEAREST_NEIGHBOR": (_doubtful_resize,),
+    "RESIZE_NEAREST_NEIGHBOR": (_doubtful_resize, _new_nearest),
+    "SUB": (_single_channel,),
 }
 """By operator, the rules whose findings might leave it to the CPU."""
 

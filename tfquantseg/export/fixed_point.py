@@ -49,18 +49,28 @@ def averaged(x: Integers, factor: float, count: int) -> Integers:
 
 def _times(x: Integers, m: int, shift: int) -> Integers:
     """Returns x * m * 2**(shift - 31), rounded twice."""
-    return _shifted(_high_half(x << max(shift, 0), m), max(-shift, 0))
+    return shifted(high_half(x << max(shift, 0), m), max(-shift, 0))
 
 
-def _high_half(x: Integers, m: int) -> Integers:
-    """Returns x * m / 2**31, to the nearest, ties up; the division cuts towards zero."""
+def high_half(x: Integers, m: int | Integers) -> Integers:
+    """Returns x * m / 2**31, to the nearest, ties up; the division cuts towards zero.
+
+    Args:
+        x: int64 that fits 32 bits, any shape.
+        m: the same, of a shape that goes with it.
+    """
     wide = x * m
     nudged = wide + np.where(wide >= 0, 2**30, 1 - 2**30)
     return np.sign(nudged) * (np.abs(nudged) >> 31)
 
 
-def _shifted(x: Integers, bits: int) -> Integers:
-    """Returns x / 2**bits, to the nearest, ties away from zero."""
+def shifted(x: Integers, bits: int) -> Integers:
+    """Returns x / 2**bits, to the nearest, ties away from zero.
+
+    Args:
+        x: int64, any shape.
+        bits: not negative.
+    """
     mask = (1 << bits) - 1
     remainder = x & mask
     return (x >> bits) + (remainder > (mask >> 1) + (x < 0))

@@ -138,15 +138,15 @@ def total(operation: Any, values: list[Any]) -> Real:
 
 
 def of_two(operation: Any, values: list[Any], kind: type[Operation], verb: str) -> Real:
-    """Returns an operation of two tensors, of which one may have a single position."""
+    """Returns an operation of two tensors, of which one may have a single position or channel."""
     tensors = tuple(expect(value, Value, operation.name).tensor for value in values)
     shape = max(tensor.shape for tensor in tensors)
-    accepted = (shape, (1, 1, shape[2]))
+    accepted = (shape, (1, 1, shape[2]), (*shape[:2], 1))
     if len(tensors) != 2 or any(tensor.shape not in accepted for tensor in tensors):
         raise no_form(
             operation,
-            f"{verb} tensors of {[t.shape for t in tensors]}; accepted are two alike, or one of "
-            "them with a single position",
+            f"{verb} {len(tensors)} tensors of {[t.shape for t in tensors]}; accepted are two, "
+            "alike or one of them with a single position or a single channel",
         )
     return Real(operation.name, kind, tensors, shape, {"activation": "linear"})
 

@@ -162,6 +162,12 @@ class Freezer:
             on_tensors = _OPS.get(type(operation).__name__)
             if on_tensors is not None:
                 return (on_tensors(self, operation, values),)
+        if isinstance(operation, _FLOAT):
+            raise ValueError(
+                f"{operation.name!r} ({type(operation).__name__}) computes in float32, as the "
+                "rules say, and an int8 file holds no such operation. Give it a policy such as "
+                "INTEGER, and train it with that."
+            )
         raise no_form(operation, f"has no 8-bit form{instead_of(type(operation))}")
 
     def _pixels(self, operation: Any) -> Pixels:
@@ -260,6 +266,12 @@ def _moved(make: Callable[[Any, list[Any]], Any]) -> Callable[..., Any]:
     """The same of a layer that acts on integers and keeps the step."""
     return lambda freezer, operation, values: freezer._kept(make(operation, values))
 
+
+_FLOAT = (
+    *(_L.Conv2D, _L.DepthwiseConv2D, _L.Conv2DTranspose, _L.Dense),
+    *(_L.BatchNormalization, _L.PReLU),
+)
+"""Layers that `quantize` replaces unless a rule leaves them in float32."""
 
 _HANDLERS: tuple[tuple[Any, Callable[..., Any]], ...] = (
     ((QuantConv2D, QuantDepthwiseConv2D, QuantConv2DTranspose), _folded(fold.convolved)),

@@ -17,7 +17,7 @@ UNIT_STEP = 1 / 256
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class Multiply(Operation):
-    """The product of two tensors, one of which may have a single position, with an activation."""
+    """The product of two tensors, with an activation; one may have a single position or channel."""
 
     activation: Activation
 

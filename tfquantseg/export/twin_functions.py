@@ -1,8 +1,9 @@
 """The twin of `functions`: what LiteRT's reference kernels compute of them, readable and slow.
 
-Products and slopes are fixed-point arithmetic. Sigmoid, tanh, GELU and softmax are float32 in
-the kernels too: tables over the 256 bytes, made once. The exponentials are taken in float64 here
-and rounded once, which is what a C library's float32 gives in all but a few of 10,000 places.
+Products and slopes are fixed-point arithmetic, and so is softmax (`twin_softmax`). Sigmoid, tanh
+and GELU are float32 in the kernels: tables over the 256 bytes, made once. The exponentials are
+taken in float64 here and rounded once, which is what a C library's float32 gives in all but a few
+of 10,000 places.
 """
 
 import math
@@ -14,6 +15,7 @@ import numpy as np
 from tfquantseg.export.fixed_point import Integers, scaled
 from tfquantseg.export.functions import Function, Multiply, PRelu, Softmax, Subtract
 from tfquantseg.export.network import Operation, clamp
+from tfquantseg.export.twin_softmax import softmax
 
 _SUM_SHIFT = 20  # bits that a difference's members are shifted up by
 _BYTES = np.arange(-255, 256, dtype=np.int64)  # what a byte less a zero point can be
@@ -55,18 +57,6 @@ def _looked_up(operation: Function, x: Integers) -> Integers:
     return table[x + 255]
 
 
-def _softmax(operation: Softmax, x: Integers) -> Integers:
-    below = x.max(-1, keepdims=True) - x
-    step = np.float32(operation.inputs[0].step)
-    powers = _exp(-step * np.arange(256, dtype=np.float32))[below]
-    # One by one, in float32: NumPy's own sum adds in pairs.
-    sums = np.zeros((*x.shape[:-1], 1), np.float32)
-    for channel in range(x.shape[-1]):
-        sums += powers[..., channel : channel + 1]
-    made = powers * (np.float32(1) / (sums * np.float32(operation.output.step)))
-    return np.clip(_half_away(made), *clamp("linear", operation.output))
-
-
 def _sigmoid(x: np.ndarray) -> np.ndarray:
     return np.float32(1) / (np.float32(1) + _exp(-x))
 
@@ -97,6 +87,6 @@ KERNELS: dict[type[Operation], Callable[..., Any]] = {
     Subtract: _subtracted,
     PRelu: _sloped,
     Function: _looked_up,
-    Softmax: _softmax,
+    Softmax: softmax,
 }
 """By operation, what makes the output's integers of it and its inputs', all counted from 0."""

@@ -47,14 +47,19 @@ def function_name(activation: Any) -> str:
     module = str(getattr(activation, "__module__", ""))
     approximates = module.startswith("keras.src.ops.") and name == "gelu"
     if module.startswith(("keras.", "tensorflow.")) and not approximates:
-        return name
+        return "silu" if name == "swish" else name  # as TensorFlow calls it
     return f"{module}.{name}"
 
 
 def is_split(activation: Any) -> bool:
     """Whether a convolution's activation is computed apart from it."""
     name = function_name(activation)
-    return name in LOOKED_UP or name in _GATES or name in ("hard_sigmoid", "leaky_relu")
+    return (
+        isinstance(activation, _L.Layer)
+        or name in LOOKED_UP
+        or name in _GATES
+        or name in ("hard_sigmoid", "leaky_relu")
+    )
 
 
 def spelled_out(operation: Any, name: str) -> list[Callable[..., Any]] | None:
@@ -74,8 +79,13 @@ def spelled_out(operation: Any, name: str) -> list[Callable[..., Any]] | None:
         function = function_name(operation.activation)
         return activation(function, name) if function in (*_GATES, "leaky_relu") else None
     kind = type(operation)
-    if kind is _L.ReLU and operation.negative_slope and operation.max_value is None:
-        return _leaky(operation.negative_slope, name) if not operation.threshold else None
+    if _is_relu(operation):
+        relu = {
+            one: getattr(operation, one) for one in ("max_value", "negative_slope", "threshold")
+        }
+        if operation.negative_slope and operation.max_value is None and not operation.threshold:
+            return _leaky(operation.negative_slope, name)
+        return None if kind is _L.ReLU else [_L.ReLU(**relu, name=name)]
     if isinstance(operation, keras.layers.Layer) or not kind.__module__.startswith("keras.src."):
         return None
     if kind.__name__ == "Gelu" and operation.approximate:
@@ -87,6 +97,24 @@ def spelled_out(operation: Any, name: str) -> list[Callable[..., Any]] | None:
         return _leaky(operation.negative_slope, name)
     function = _OPS.get(kind.__name__, "")
     return activation(function, name) if function else None
+
+
+def is_spelled_out(operation: Any) -> bool:
+    """Whether an op, called on one tensor, is of those that become layers here.
+
+    Args:
+        operation: a layer or op of any kind.
+    """
+    kind = type(operation)
+    named = kind.__name__ in (*_OPS, *_AFFINE, "Negative")
+    return _is_relu(operation) or (kind.__module__.startswith("keras.src.ops.") and named)
+
+
+def _is_relu(operation: Any) -> bool:
+    """Whether an operation is a ReLU of any settings: the layer, or of `keras.activations.relu`."""
+    kind = type(operation)
+    called = kind.__module__ == "keras.src.activations.activations" and kind.__name__ == "ReLU"
+    return kind is _L.ReLU or called
 
 
 def activation(function: str, name: str) -> list[Callable[..., Any]]:

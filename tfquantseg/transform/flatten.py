@@ -12,10 +12,12 @@ from tfquantseg.transform.activations import (
     activation,
     affine,
     function_name,
+    is_spelled_out,
     is_split,
     spelled_out,
 )
 from tfquantseg.transform.graph import is_known, is_registered
+from tfquantseg.transform.slices import cropping
 from tfquantseg.transform.tracing import functional_graph, takes_training, trace_layer, trace_model
 
 _CONVOLUTIONS = (
@@ -30,14 +32,15 @@ def flatten(model: keras.Model) -> keras.Model:
     """Returns a functional model of the same weights and function, without nesting.
 
     Sequential and functional parts are inlined, and subclassed composite layers and models whose
-    ``call`` can be traced with symbolic tensors. All layers are shared with ``model``, but for
-    copies, with copied weights, of
+    ``call`` can be traced with symbolic tensors, and Lambda layers whose function can. All layers
+    are shared with ``model``, but for copies, with copied weights, of
 
     * a separable convolution, which becomes a depthwise and a pointwise one;
     * a sum of more than two, which becomes a chain of sums of two, as devices add them;
     * a convolution with as many groups as channels, which becomes a depthwise one;
     * a convolution with an activation other than ReLU, which becomes two layers;
-    * an activation or a constant that is written otherwise than the plan knows it (`activations`);
+    * an activation, a constant or a slice that is written otherwise than the plan knows it
+      (`activations`, `slices`);
     * a layer in a part whose name something else has already: it is called after its part.
 
     Args:
@@ -76,7 +79,7 @@ def _traced(operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> An
     """
     if is_registered(type(operation)) or not isinstance(operation, keras.layers.Layer):
         return None
-    if isinstance(operation, keras.Model):
+    if isinstance(operation, keras.Model | keras.layers.Lambda):
         return trace_layer(operation, args, kwargs)
     if type(operation).__module__.startswith("keras.src.") or is_known(operation):
         return None
@@ -88,7 +91,8 @@ def _traced(operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> An
         traced = trace_layer(operation, args, kwargs)
     except ValueError:
         return None
-    return traced if all(map(is_known, traced[1].operations)) else None
+    parts = traced[1].operations
+    return traced if all(is_known(one) or is_spelled_out(one) for one in parts) else None
 
 
 class _Inliner:
@@ -142,7 +146,7 @@ class _Inliner:
             # The operation too: an id lasts as long as what it belongs to.
             self._chains[id(operation)] = operation, self._chain(operation, args, kwargs, owners)
         first, *others = self._chains[id(operation)][1]
-        if isinstance(first, Affine):
+        if isinstance(first, Affine | keras.layers.Cropping2D):  # of an op with other operands
             operands = tree.flatten((args, kwargs))
             args, kwargs = tuple(t for t in operands if isinstance(t, keras.KerasTensor)), {}
         output = first(*args, **kwargs)
@@ -166,11 +170,15 @@ class _Inliner:
     ) -> list[Any]:
         """Returns the operations to call, one after the other, for one of a model's parts."""
         name = self._free_name(operation, owners)
+        if type(operation) is keras.layers.Activation and isinstance(
+            operation.activation, keras.layers.Layer
+        ):
+            operation = operation.activation
         if is_registered(type(operation)):
             return [operation if name == operation.name else _renamed(operation, name)]
-        constant = affine(operation, args, kwargs, name)
-        if constant is not None:
-            return [constant]
+        of_tensor = affine(operation, args, kwargs, name) or cropping(operation, args, name)
+        if of_tensor is not None:
+            return [of_tensor]
         function = spelled_out(operation, name)
         if function is not None:
             return function
@@ -219,7 +227,12 @@ def _split_activation(layer: keras.layers.Layer, name: str) -> list[Any]:
     """Returns a convolution without its activation, and the activation."""
     linear = type(layer).from_config({**layer.get_config(), "name": name, "activation": "linear"})
     linear.build_from_config(layer.get_build_config())
-    copy_weights(layer, linear)
+    weights: dict[str, Any] = {}  # its own, without those of a layer as its activation
+    layer.save_own_variables(weights)
+    linear.load_own_variables(weights)
+    if isinstance(layer.activation, keras.layers.Layer):
+        own = f"{name}_{type(layer.activation).__name__.lower()}"
+        return [linear, *(spelled_out(layer.activation, own) or [_renamed(layer.activation, own)])]
     function = function_name(layer.activation)
     return [linear, *activation(function, f"{name}_{function}")]
 

@@ -270,12 +270,14 @@ def _kind(operation: Any, arguments: Any) -> Kind:
         kind = "affine"
     if kind is None:
         names = [known.__name__ for known in _KINDS]
+        is_own = not operation_type.__module__.startswith("keras.")
+        own = "; let its call use nothing but layers and keras.ops that have a plan" * is_own
         raise ValueError(
             f"{operation.name!r}: no plan for operations of type "
             f"{operation_type.__module__}.{operation_type.__name__}"
             f"{did_you_mean(operation_type.__name__, names)}. Known are "
-            f"{', '.join(sorted(names))}{instead_of(operation_type)}; or register another with "
-            "tfquantseg.register(type, kind)."
+            f"{', '.join(sorted(names))}{instead_of(operation_type)}{own}; or register another "
+            "with tfquantseg.register(type, kind)."
         )
     if kind == "average" and getattr(operation, "interpolation", None) == "nearest":
         kind = "select"

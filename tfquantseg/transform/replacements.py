@@ -25,12 +25,20 @@ _ACTIVATIONS = {
 _NORM = "use BatchNormalization, which folds into the convolution before it"
 _IMAGES = "use Conv2D and the other layers on images [N, H, W, C]"
 _TWO_TENSORS = "use Dense or Conv2D: products of two activations over positions have no plan"
+_ORDER = (
+    "leave the dimensions in their order: a convolution with a kernel of 1 mixes, adds or leaves "
+    "out channels"
+)
+_AUGMENT = "change images before the model, as tfquantseg.data.batches(training=True) does"
 _NO_ATTENTION = "use convolutions and a gate, as in squeeze-and-excite"
 _TYPES = {
     "AdaptiveAveragePooling2D": "use AveragePooling2D, or GlobalAveragePooling2D",
     "AdaptiveMaxPooling2D": "use MaxPooling2D",
     "Attention": _NO_ATTENTION,
-    "Average": "use Add, and a convolution that halves its weights behind it",
+    "Argmax": "end the model with its logits; a file gives classes by convert --logits=argmax",
+    "Average": "use Add, and multiply what it makes by a constant",
+    "AveragePool": "use AveragePooling2D",
+    "Clip": "use ReLU, or ReLU(6)",
     "Conv1D": _IMAGES,
     "Conv3D": _IMAGES,
     "DepthwiseConv1D": _IMAGES,
@@ -42,6 +50,8 @@ _TYPES = {
     "GRU": "use convolutions",
     "GaussianDropout": "use Dropout",
     "GaussianNoise": "use Dropout",
+    "GetItem": "crop height and width with Cropping2D; in place of some of the channels, or of "
+    "another order of them, let a convolution make, or read, them so",
     "GlobalMaxPooling2D": "use MaxPooling2D over the whole size, or GlobalAveragePooling2D",
     "GroupNormalization": _NORM,
     "InstanceNormalization": _NORM,
@@ -49,12 +59,24 @@ _TYPES = {
     "Lambda": "call its keras.ops on tensors directly, or write a layer of your own",
     "LayerNormalization": _NORM,
     "Matmul": _TWO_TENSORS,
+    "MaxPool": "use MaxPooling2D",
     "MultiHeadAttention": _NO_ATTENTION,
+    "Permute": _ORDER,
     "RMSNormalization": _NORM,
+    "RandomBrightness": _AUGMENT,
+    "RandomContrast": _AUGMENT,
+    "RandomFlip": _AUGMENT,
+    "RandomRotation": _AUGMENT,
+    "RandomTranslation": _AUGMENT,
+    "RandomZoom": _AUGMENT,
     "ReLU": "use relu or relu6",
+    "Repeat": "leave it out before Add, Multiply or Subtract, which repeat a single channel or "
+    "position by themselves; else use Concatenate",
     "SeparableConv1D": _IMAGES,
     "SpectralNormalization": "use the layer inside it, its weights normalized once",
     "Split": "use two convolutions with a kernel of 1 that each make a part of the channels",
+    "Squeeze": "use Flatten or Reshape",
+    "Transpose": _ORDER,
     "UnitNormalization": _NORM,
 }
 

@@ -5,6 +5,7 @@ values (a condition on a tensor, NumPy, `tf.*`) can't, and is an error that says
 """
 
 import inspect
+import re
 from typing import Any
 
 import keras
@@ -51,7 +52,7 @@ def trace_model(model: keras.Model) -> Any:
     except Exception as error:
         raise ValueError(
             f"model {model.name!r} ({type(model).__name__}) has no functional graph, and its call "
-            f"can't be traced with one structure of symbolic tensors: {error}. {_CURE}"
+            f"can't be traced with one structure of symbolic tensors: {_reason(error)}. {_CURE}"
         ) from error
     for output in tree.flatten(outputs):
         if not isinstance(output, keras.KerasTensor):
@@ -79,8 +80,8 @@ def trace_layer(
         in_training = _in_training(layer, args, kwargs)
     except Exception as error:
         raise ValueError(
-            f"layer {layer.name!r} ({type(layer).__name__}) contains layers but its call "
-            f"can't be traced with symbolic tensors: {error}. {_CURE}"
+            f"layer {layer.name!r} ({type(layer).__name__}) has a call that can't be traced with "
+            f"symbolic tensors: {_reason(error)}. {_CURE}"
         ) from error
     distinct = list({id(t): t for t in inputs}.values())
     _check_alike(layer, [fresh[id(t)] for t in distinct], outputs, in_training)
@@ -90,6 +91,13 @@ def trace_layer(
 def takes_training(layer: Any) -> bool:
     """Whether a layer's ``call`` is told if it trains."""
     return "training" in inspect.signature(layer.call).parameters
+
+
+def _reason(error: Exception) -> str:
+    """The first sentence of what happened, of Keras's longer accounts."""
+    parts = [part.strip() for part in re.sub("\x1b\\[[0-9]*m", "", str(error)).split("\n\n")]
+    about_layer = parts[0].startswith("Exception encountered when calling") and len(parts) > 1
+    return parts[about_layer].partition(". ")[0].rstrip(".")
 
 
 def _in_training(layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
