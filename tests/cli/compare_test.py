@@ -18,7 +18,8 @@ from tfquantseg.data import load
 # What TensorFlow's converter says when it is asked for int8 at both ends.
 pytestmark = pytest.mark.filterwarnings("ignore:Statistics for quantized inputs:UserWarning")
 
-QUICK = ("--steps=2", "--rounds=1", "--images=2", "--calibration=2", "--threads=1")
+UNTRAINED = ("--rounds=1", "--images=2", "--calibration=2", "--threads=1")
+QUICK = ("--steps=2", *UNTRAINED)
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +114,7 @@ def test_the_same_again_keeps_files_and_other_settings_are_refused(
 def test_ours_may_be_what_another_run_trained(
     trained: Path, integer: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    argv = ["compare", f"--workdir={trained}", f"--out={tmp_path}", *QUICK, "--variants=ours"]
+    argv = ["compare", f"--workdir={trained}", f"--out={tmp_path}", *UNTRAINED, "--variants=ours"]
     assert compare.main([*argv, f"--integer={integer}"]) == 0
     rows = json.loads((tmp_path / "comparison.json").read_text())["rows"]
     assert rows[1]["certificate"]["ok"]

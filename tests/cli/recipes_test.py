@@ -190,7 +190,7 @@ def test_a_variant_is_typed_again() -> None:
     [
         ("voc_deeplab:author", r"variant of recipe 'voc_deeplab' 'author'; .*mean 'authors'\?"),
         ("voc_deeplab:", r"variant of recipe 'voc_deeplab' ''; accepted: authors, paper"),
-        ("camvid_lite0:paper", r"lite0\.py has no variants; leave out ':paper' behind it"),
+        ("camvid_fcn8s:paper", r"fcn8s\.py has no variants; leave out ':paper' behind it"),
     ],
 )
 def test_an_unknown_variant_is_answered(argument: str, message: str) -> None:
