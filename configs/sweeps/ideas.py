@@ -9,8 +9,8 @@ errors of more bits, or of as many on finer grids.
 
     ./bazelw run //tools:sweep -- --sweep=ideas --table=docs/results/paper.jsonl
 
-Time (estimated): 2 to 4 minutes a run, 60 runs, on 2 cores with AVX-512 VNNI. Unsigned
-activations, and errors of 12 bits, are multiplied by TensorFlow's kernels, which are slower.
+Time: 1 to 4 minutes a run, 60 runs, on 2 cores with AVX-512 VNNI. Unsigned activations, and errors
+of 12 bits, are multiplied by TensorFlow's kernels, which are slower.
 """
 
 from ml_collections import ConfigDict
