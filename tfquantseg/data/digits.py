@@ -188,9 +188,9 @@ def _render(
         outline, trimmed to these both; and by how much an edge's paint rises from an ink of 0 to
         one of 1.
     """
-    height, width, *angles = rng.random(4).tolist()
-    cell = _between(*_HEIGHT, height) / 8  # pixels of the scene a pixel of the digit
-    stretch = _between(0.85, 1.1, width)
+    size, stretched, *angles = rng.random(4).tolist()
+    cell = _between(*_HEIGHT, size) / 8  # pixels of the scene a pixel of the digit
+    stretch = _between(0.85, 1.1, stretched)
     turn, slant = (_between(-_TURN, _TURN, angle) for angle in angles)
     side = math.ceil(11 * cell)
     cos, sin = np.cos(turn), np.sin(turn)
@@ -198,8 +198,12 @@ def _render(
     matrix = np.array([[1 / stretch, slant], [0, 1]]) @ np.array([[cos, sin], [-sin, cos]]) / cell
     column, row = (_CENTRE - matrix @ np.array([side / 2, side / 2])).tolist()
     to_column, to_row = matrix.tolist()
+    # No ink lies right of this: half a pixel of the digit beyond its last column, and leaning.
+    *_, last, _ = glyph.getbbox() or (0, 0, *glyph.size)
+    reach = stretch * cos * (last - 4.5) + 4.5 * abs(stretch * slant * cos + sin)
+    width = min(math.ceil(side / 2 + cell * reach), side)
     turned = glyph.transform(
-        (side, side),
+        (width, side),
         Image.Transform.AFFINE,
         (*to_column, column, *to_row, row),
         Image.Resampling.BICUBIC,
@@ -208,7 +212,7 @@ def _render(
     covered = levels > int(255 * _OUTLINE)  # an integer, that levels are not made floats for it
     ravelled, columns = covered.tobytes(), np.logical_or.reduce(covered).tobytes()
     trim = np.s_[
-        ravelled.find(1) // side : ravelled.rfind(1) // side + 1,
+        ravelled.find(1) // width : ravelled.rfind(1) // width + 1,
         columns.find(1) : columns.rfind(1) + 1,
     ]
     # Ink rises from none to full within about 1.6 pixels of a digit.
