@@ -70,7 +70,7 @@ def test_litert_in_python_reads_a_photo_as_predict_does(here: pathlib.Path) -> N
     np.testing.assert_array_equal(
         scaled["classes"], network.classify(resize_image(photo, network.size))
     )
-    padding = FixedSizePredictor(network.classify, network.size, classes=3, scales=False)
+    padding = FixedSizePredictor(network.classify, network.size, classes=3, resizes=False)
     np.testing.assert_array_equal(_run("np.full(", scaled)["classes"], padding(photo))
 
 

@@ -392,7 +392,7 @@ def _panels(subject: Subject, entries: Sequence[Entry]) -> Any:
                 subject.file(entry.made.content).classify,
                 subject.size,
                 classes=len(subject.held_out.classes),
-                scales=subject.config.data.fit == "resize",
+                resizes=subject.config.data.fit == "resize",
             )
             for entry in entries
         },

@@ -227,7 +227,10 @@ def _file_network(file: Path, delegate: str | None) -> _Network:
     network = FileNetwork(file, delegate=delegate)
     about = network.about
     predictor = FixedSizePredictor(
-        network.classify, network.size, classes=network.classes, scales=about.get("fit") == "resize"
+        network.classify,
+        network.size,
+        classes=network.classes,
+        resizes=about.get("fit") == "resize",
     )
     if "classes" not in about:
         return _Network(file, predictor, "frozen")

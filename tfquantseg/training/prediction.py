@@ -141,7 +141,7 @@ class FixedSizePredictor:
         network: Image, uint8 [H, W, 3], to the class of each pixel, integers [H, W].
         size: H and W.
         classes: How many there are.
-        scales: Whether images are scaled to the size, as the network has been trained.
+        resizes: Whether images are scaled to the size, as the network has been trained.
     """
 
     def __init__(
@@ -150,13 +150,13 @@ class FixedSizePredictor:
         size: tuple[int, int],
         *,
         classes: int,
-        scales: bool,
+        resizes: bool,
     ) -> None:
         """Keeps what it is given."""
         self.classes = classes
         self._network = network
         self._size = size
-        self._scales = scales
+        self._resizes = resizes
 
     def __call__(self, image: Bytes) -> Bytes:
         """Predicts one image.
@@ -171,7 +171,7 @@ class FixedSizePredictor:
             ValueError: The image is larger than the network's size.
         """
         height, width = image.shape[:2]
-        if self._scales:
+        if self._resizes:
             label = self._network(resize_image(image, self._size)).astype(np.uint8)
             return resize_labels(label, (height, width))
         if height > self._size[0] or width > self._size[1]:
